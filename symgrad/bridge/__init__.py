@@ -1,0 +1,1 @@
+"""Bridges to NumPy, SymPy and NetworkX."""

@@ -1,0 +1,96 @@
+"""Nested arguments and results.  In: tuples, lists, dicts, dataclasses, of anything.  Out: a flat list and a structure.
+
+Dictionaries keep their order of insertion; named tuples and dataclasses keep their class.  ``None`` is a leaf.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from symgrad.errors import TraceError
+
+__all__ = ["Structure", "flatten", "leaf_names", "tree_map", "unflatten"]
+
+
+class Structure(NamedTuple):
+    """How a value was nested: ``None`` kind is a leaf, otherwise the class, its keys and its parts."""
+
+    kind: Any = None
+    keys: tuple[Any, ...] = ()
+    parts: tuple[Structure, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Number of leaves."""
+        return 1 if self.kind is None else sum(part.count for part in self.parts)
+
+
+_LEAF = Structure()
+
+
+def _contents(value: Any) -> tuple[tuple[Any, ...], Sequence[Any]] | None:
+    """Keys and parts of a container; None for a leaf."""
+    if isinstance(value, (tuple, list)):
+        return (), value
+    if isinstance(value, dict):
+        return tuple(value), list(value.values())
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = tuple(field.name for field in dataclasses.fields(value) if field.init)
+        return names, [getattr(value, name) for name in names]
+    return None
+
+
+def flatten(value: Any) -> tuple[list[Any], Structure]:
+    """The leaves of a nested value, in order, and the structure that :func:`unflatten` takes."""
+    contents = _contents(value)
+    if contents is None:
+        return [value], _LEAF
+    keys, parts = contents
+    leaves: list[Any] = []
+    structures = []
+    for part in parts:
+        own, structure = flatten(part)
+        leaves.extend(own)
+        structures.append(structure)
+    return leaves, Structure(type(value), keys, tuple(structures))
+
+
+def unflatten(structure: Structure, leaves: Sequence[Any]) -> Any:
+    """The nested value of that structure with these leaves."""
+    position = 0
+
+    def build(one: Structure) -> Any:
+        nonlocal position
+        if one.kind is None:
+            position += 1
+            return leaves[position - 1]
+        parts = [build(part) for part in one.parts]
+        if issubclass(one.kind, dict):
+            return dict(zip(one.keys, parts, strict=True))
+        if issubclass(one.kind, tuple):
+            return one.kind(*parts) if hasattr(one.kind, "_fields") else tuple(parts)
+        if issubclass(one.kind, list):
+            return parts
+        return one.kind(**dict(zip(one.keys, parts, strict=True)))
+
+    made = build(structure)
+    if position != len(leaves):
+        raise TraceError(f"a structure of {position} leaves was given {len(leaves)}")
+    return made
+
+
+def tree_map(function: Callable[..., Any], value: Any, *others: Any) -> Any:
+    """The value with ``function`` applied to every leaf (and to the leaves at its place in ``others``)."""
+    leaves, structure = flatten(value)
+    rows = [leaves, *(flatten(other)[0] for other in others)]
+    return unflatten(structure, [function(*row) for row in zip(*rows, strict=True)])
+
+
+def leaf_names(name: str, structure: Structure) -> list[str]:
+    """A name for each leaf: the argument's, with keys and positions appended."""
+    if structure.kind is None:
+        return [name]
+    keys = structure.keys or range(len(structure.parts))
+    return [leaf for key, part in zip(keys, structure.parts, strict=True) for leaf in leaf_names(f"{name}_{key}", part)]

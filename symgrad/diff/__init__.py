@@ -1,0 +1,1 @@
+"""Differentiation: graph in, graph out."""

@@ -1,0 +1,154 @@
+"""Cotangents and tangents on their way through a graph.  In: expressions.  Out: products and sums of them.
+
+A :class:`Head` is an expression with what is known of its zeros.  ``mask`` says where it is structurally zero without
+multiplying anything by zero yet: the adjoint of ``where(c, a, b)`` travels behind ``a`` as (c, value) and becomes
+``where(c, value, 0)`` only when it leaves the index space of the mask, so that whatever the factors of the branch not
+taken are, they contribute nothing.  ``zeros`` says that the expression may hold such structural zeros as numbers; then
+products with factors that may be infinite use ``masked_multiply``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from symgrad import ops, types
+from symgrad.node import Node
+from symgrad.opdef import Gate
+from symgrad.ops.structure import stretched_axes
+
+__all__ = ["Head", "add_heads", "gate", "materialize", "product", "through_sum"]
+
+
+class Head(NamedTuple):
+    """A cotangent (or tangent): ``where(mask, value, 0)``, or with the mask inverted."""
+
+    value: Any
+    mask: Any = None
+    inverted: bool = False
+    zeros: bool = False
+
+
+_BOUNDED = {"sin", "cos", "tanh", "expit", "erf", "sign", "cast"}
+_CLOSED = {"negative", "add", "subtract", "multiply", "square", "masked_multiply"}
+_MAX_DEPTH = 6
+
+
+def bounded(node: Node, depth: int = 0) -> bool:
+    """Whether an expression is certainly finite: sums and products of constants, sines, sigmoids and the like."""
+    if ops.uniform_value(node) is not None or node.op.name == "constant":
+        return True
+    if node.op.name in _BOUNDED:
+        return node.op.name != "cast" or types.is_bool(node.inputs[0].type.dtype)
+    if depth == _MAX_DEPTH:
+        return False
+    if node.op.name == "where":
+        return all(bounded(one, depth + 1) for one in node.inputs[1:])
+    if node.op.name in _CLOSED or node.op.name in ("broadcast_to", "expand_dims", "reshape", "transpose"):
+        return all(bounded(one, depth + 1) for one in node.inputs)
+    return False
+
+
+def product(head: Head, factor: Any) -> Head:
+    """The head times a partial derivative: a number, or a node of its shape."""
+    if isinstance(factor, (int, float)):
+        return head._replace(value=_scaled(head.value, factor))
+    known = ops.uniform_value(factor)
+    if known is not None and known in (1, -1):
+        return head._replace(value=_scaled(head.value, known.item()))
+    own = ops.uniform_value(head.value)
+    if own is not None and own in (1, -1):
+        return head._replace(value=_scaled(factor, own.item()))
+    if head.zeros and not bounded(factor):
+        return head._replace(value=ops.masked_multiply(head.value, factor))
+    if factor.op.name == "divide" and ops.uniform_value(factor.inputs[0]) == 1 and not head.zeros:
+        return head._replace(value=ops.divide(head.value, factor.inputs[1]))
+    if factor.op.name == "negative":
+        return head._replace(value=ops.negative(ops.multiply(head.value, factor.inputs[0])))
+    return head._replace(value=ops.multiply(head.value, factor))
+
+
+def _scaled(value: Any, factor: float) -> Any:
+    if factor == 1:
+        return value
+    if factor == -1:
+        return value.inputs[0] if value.op.name == "negative" else ops.negative(value)
+    return ops.multiply(factor, value)
+
+
+def gate(head: Head, mask: Node, inverted: bool) -> Head:
+    """The head, additionally zero where the mask does not hold (or, inverted, where it does)."""
+    if head.mask is None:
+        return head._replace(mask=mask, inverted=inverted)
+    if head.mask is mask and head.inverted == inverted:
+        return head
+    both = ops.logical_and(_positive(head.mask, head.inverted), _positive(mask, inverted))
+    return head._replace(mask=both, inverted=False)
+
+
+def _positive(mask: Any, inverted: bool) -> Any:
+    return ops.logical_not(mask) if inverted else mask
+
+
+def apply_partial(head: Head, partial: Any) -> Head:
+    """The head times an elementwise partial derivative in any of its forms."""
+    if isinstance(partial, Gate):
+        gated = gate(head, partial.mask, partial.inverted)
+        return gated if partial.factor is None else product(gated, partial.factor)
+    return product(head, partial)
+
+
+def materialize(head: Head) -> Head:
+    """The head as one expression, without a mask."""
+    if head.mask is None:
+        return head
+    pair = (0, head.value) if head.inverted else (head.value, 0)
+    return Head(ops.where(head.mask, *pair), zeros=True)
+
+
+def add_heads(heads: Sequence[Head]) -> Head:
+    """The sum of the contributions that meet at a node."""
+    total = heads[0]
+    for head in heads[1:]:
+        total = _add_two(total, head)
+    return total
+
+
+def _add_two(left: Head, right: Head) -> Head:
+    zeros = left.zeros or right.zeros
+    if left.mask is not None and left.mask is right.mask:
+        if left.inverted == right.inverted:
+            return left._replace(value=_plus(left.value, right.value), zeros=zeros)
+        chosen, other = (right, left) if left.inverted else (left, right)
+        return Head(ops.where(left.mask, chosen.value, other.value), zeros=zeros)
+    left, right = materialize(left), materialize(right)
+    return Head(_plus(left.value, right.value), zeros=left.zeros and right.zeros)
+
+
+def _plus(left: Any, right: Any) -> Any:
+    if left.op.name == "place" and right.op.name == "place":
+        parts = [*zip(left.attrs.boxes, left.inputs, strict=True), *zip(right.attrs.boxes, right.inputs, strict=True)]
+        return ops.place(left.shape, parts)
+    if left is right:
+        return ops.multiply(2, left)
+    if right.op.name == "negative":
+        return ops.subtract(left, right.inputs[0])
+    if left.op.name == "negative":
+        return ops.subtract(right, left.inputs[0])
+    return ops.add(left, right)
+
+
+def through_sum(head: Head, node: Node) -> Any:
+    """The mask of a head behind a broadcast, if it is the same along every axis that the broadcast added; else None."""
+    mask = head.mask
+    if mask is None or mask.op.name != "broadcast_to":
+        return None
+    added, repeated = stretched_axes(node)
+    mask_added, mask_repeated = stretched_axes(mask)
+    if not set(added + repeated) <= set(mask_added + mask_repeated):
+        return None
+    inner, target = mask.inputs[0], node.inputs[0].shape
+    leading = tuple(range(max(inner.ndim - len(target), 0)))
+    if leading:
+        inner = ops.squeeze(inner, leading)
+    return ops.broadcast_to(inner, target)

@@ -1,0 +1,203 @@
+"""Reverse mode.  In: results, their head gradients, sources.  Out: the cotangent of each source, as a graph.
+
+One walk from the results to the sources, in reverse topological order.  Contributions to a node are summed where paths
+meet and nowhere else; a structurally zero cotangent does not exist (None).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from symgrad import ops, types
+from symgrad.diff.heads import Head, add_heads, apply_partial, materialize, through_sum
+from symgrad.diff.ledger import Ledger
+from symgrad.diff.rules import Rule, call_rule, carried
+from symgrad.errors import GradientError
+from symgrad.node import Node, depends_on, topological
+from symgrad.opdef import Constant, Defined, Kind, Linear, Pair, Partials
+from symgrad.types import TupleType
+
+__all__ = ["Reverse"]
+
+# Integer arithmetic that carries derivatives of integers; any other integer operation disconnects.
+INTEGER_OPS = {
+    "add",
+    "subtract",
+    "negative",
+    "multiply",
+    "square",
+    "power",
+    "matmul",
+    "einsum",
+    "sum",
+    "cross",
+    "masked_multiply",
+    "identity",
+}
+# Structural operations through whose transpose a mask passes element by element.
+_MASK_PASSES = {"reshape", "expand_dims", "squeeze", "transpose", "assert_shape", "concatenate", "stack", "identity"}
+# Operations whose transpose fills in zeros.
+_FILLS_ZEROS = {"slice", "gather", "max", "min", "scatter_set", "update"}
+
+
+def differentiable(node: Node) -> bool:
+    """Whether derivatives exist for values of this node's element type and operation."""
+    kind = node.type
+    if kind.__class__ is TupleType:
+        return True
+    if types.is_float(kind.dtype):
+        return True
+    integral = node.op.name in INTEGER_OPS or node.op.kind in (Kind.STRUCTURE, Kind.SOURCE)
+    return types.is_integer(kind.dtype) and integral
+
+
+class Reverse:
+    """One reverse pass over one graph.
+
+    Parameters
+    ----------
+    outputs : nodes to differentiate
+    sources : nodes to differentiate with respect to
+    stops : nodes through which no derivative passes
+    replaced : rules that replace the declared ones, by node
+    ledger : records which rule asks for which node
+    """
+
+    def __init__(
+        self,
+        outputs: Sequence[Node],
+        sources: Iterable[Node],
+        stops: Iterable[Node] = (),
+        replaced: Mapping[Node, Rule] | None = None,
+        ledger: Ledger | None = None,
+    ) -> None:
+        self.sources = set(sources)
+        self.stops = set(stops)
+        self.replaced = replaced or {}
+        self.ledger = ledger
+        self.order = topological(outputs, self.stops.__contains__)
+        self.active = depends_on(self.order, self.sources)
+        self.heads: dict[Node, list[Head]] = {}
+        self.items: dict[Node, dict[int, list[Head]]] = {}
+
+    def run(self, outputs: Sequence[Node], heads: Sequence[Head]) -> dict[Node, Head]:
+        """The cotangent of every source that is reached."""
+        for node, head in zip(outputs, heads, strict=True):
+            self.heads.setdefault(node, []).append(head)
+        found: dict[Node, Head] = {}
+        for node in reversed(self.order):
+            if node not in self.active:
+                continue
+            if node in self.items:
+                self._pass_tuple(node)
+                continue
+            arrived = self.heads.pop(node, None)
+            if arrived is None:
+                continue
+            total = add_heads(arrived)
+            if node in self.sources:
+                found[node] = total
+            if node not in self.stops and node.inputs:
+                self._pass_on(node, total)
+        return found
+
+    def _give(self, node: Node, head: Head | None) -> None:
+        if head is not None and node in self.active and differentiable(node):
+            self.heads.setdefault(node, []).append(head)
+
+    def _enter(self, rule: str, node: Node) -> None:
+        if self.ledger is not None:
+            self.ledger.enter(rule, node)
+
+    def _pass_on(self, node: Node, head: Head) -> None:
+        """Contributions of one node to its inputs."""
+        rule = self.replaced.get(node) or carried(node)
+        if rule is not None:
+            self._enter(getattr(rule, "__name__", "rule"), node)
+            results = call_rule(rule, node, [materialize(head).value])
+            for one, result in zip(node.inputs, results, strict=True):
+                self._give(one, None if result is None else Head(result, zeros=True))
+            return
+        self._enter(node.op.name, node)
+        derivative = node.op.derivative
+        if node.op.name == "item":
+            self.items.setdefault(node.inputs[0], {}).setdefault(node.attrs.index, []).append(head)
+        elif isinstance(derivative, Partials):
+            self._pass_partials(node, derivative, head)
+        elif isinstance(derivative, Linear):
+            self._pass_linear(node, derivative, head)
+        elif isinstance(derivative, Pair):
+            self._pass_pair(node, derivative, head)
+        elif isinstance(derivative, Defined):
+            self._pass_defined(node, head)
+        elif isinstance(derivative, Constant):
+            if derivative.connected:
+                for one in node.inputs:
+                    if one in self.active and one.type.dtype is node.type.dtype:
+                        self._give(one, Head(ops.zeros_like(one), zeros=True))
+        else:
+            raise GradientError(f"{node.op.name}: no derivative is declared", where=next(iter(node.lines), None))
+
+    def _pass_partials(self, node: Node, derivative: Partials, head: Head) -> None:
+        for i, one in enumerate(node.inputs):
+            if one in self.active and differentiable(one):
+                partial = derivative.partial(node, i)
+                if partial is not None:
+                    passed = apply_partial(head, partial)
+                    if node.op.name == "cast":
+                        passed = passed._replace(value=ops.cast(passed.value, one.type.dtype))
+                    self._give(one, passed)
+
+    def _pass_linear(self, node: Node, derivative: Linear, head: Head) -> None:
+        arguments = derivative.arguments if derivative.arguments is not None else range(len(node.inputs))
+        for i in arguments:
+            one = node.inputs[i]
+            if one in self.active and differentiable(one):
+                self._give(one, self._transposed(node, derivative, i, head))
+
+    def _transposed(self, node: Node, derivative: Linear, i: int, head: Head) -> Head:
+        name = node.op.name
+        if node.op.kind is Kind.ELEMENTWISE:
+            return head._replace(value=derivative.transpose(node, i, head.value))
+        mask = head.mask
+        if mask is not None and name in _MASK_PASSES:
+            mask = derivative.transpose(node, i, mask)
+        elif mask is not None and name == "broadcast_to":
+            mask = through_sum(head, node)
+        else:
+            mask = None
+        if mask is None:
+            head = materialize(head)
+            return Head(derivative.transpose(node, i, head.value), zeros=head.zeros or name in _FILLS_ZEROS)
+        return head._replace(value=derivative.transpose(node, i, head.value), mask=mask)
+
+    def _pass_pair(self, node: Node, derivative: Pair, head: Head) -> None:
+        head = materialize(head)
+        wanted = [one in self.active and differentiable(one) for one in node.inputs]
+        results = derivative.vjp(node, head.value, wanted)
+        for one, result in zip(node.inputs, results, strict=True):
+            self._give(one, None if result is None else Head(result, zeros=head.zeros or node.op.name in _FILLS_ZEROS))
+
+    def _pass_defined(self, node: Node, head: Head) -> None:
+        """Through the definition, whose leaves are the node's inputs."""
+        assert node.op.define is not None
+        value = node.op.define(node.inputs, node.attrs)
+        wanted = [one for one in node.inputs if one in self.active]
+        inner = Reverse([value], wanted, [one for one in node.inputs], self.replaced, None)
+        for one, passed in inner.run([value], [head]).items():
+            self._give(one, passed)
+
+    def _pass_tuple(self, node: Node) -> None:
+        """Contributions of a node with several results, once all of them have arrived."""
+        self._enter(node.op.name, node)
+        arrived = self.items.pop(node)
+        kind = node.type
+        assert isinstance(kind, TupleType)
+        heads = [materialize(add_heads(arrived[k])) if k in arrived else None for k in range(len(kind.items))]
+        derivative = node.op.derivative
+        assert isinstance(derivative, Pair)
+        wanted = [one in self.active for one in node.inputs]
+        results = derivative.vjp(node, [None if head is None else head.value for head in heads], wanted)
+        for one, result in zip(node.inputs, results, strict=True):
+            self._give(one, None if result is None else Head(result, zeros=True))

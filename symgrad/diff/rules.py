@@ -1,0 +1,236 @@
+"""Which rule differentiates which node.  In: override maps, registered rules, ``Rules`` values.  Out: a rule per node.
+
+Precedence: stop > override carried by the node > override of the operation > declared rule.  A user's rule has the form
+``rule(node, *head_gradients) -> gradient per input``, each an expression or None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from typing import Any
+
+from symgrad import ops, provenance
+from symgrad.errors import GradientError
+from symgrad.node import Node
+from symgrad.opdef import REGISTRY
+from symgrad.provenance import user_line
+
+__all__ = ["Rule", "Rules", "find_rule", "gradient_override_map", "register_gradient"]
+
+Rule = Callable[..., Any]  # rule(node, *heads) -> gradient(s) per input
+
+_named: dict[str, Rule] = {}
+
+
+def _identity_rule(node: Node, *heads: Any) -> Any:
+    """The head gradient, passed on unchanged to every input of the output's shape."""
+    return [heads[0] if one.shape == node.shape else None for one in node.inputs]
+
+
+_named["Identity"] = _identity_rule
+
+
+def register_gradient(name: str) -> Callable[[Rule], Rule]:
+    """Give a rule a name, under which override maps may refer to it.
+
+    Parameters
+    ----------
+    name : str
+        A new name.
+
+    Returns
+    -------
+    decorator of a function ``rule(node, *head_gradients)`` that returns one gradient, or None, per input.
+
+    Raises
+    ------
+    GradientError
+        The name is taken by another rule.
+
+    Examples
+    --------
+    >>> import numpy as np, symgrad as sg
+    >>> @sg.register_gradient("HardTanh")
+    ... def hard_tanh(node, head):
+    ...     return sg.where(abs(node.inputs[0]) <= 1, head, 0)
+    >>> x = sg.symbol("x")
+    >>> with sg.gradient_override_map({"sign": "HardTanh"}):
+    ...     y = np.sign(x)
+    >>> print(sg.gradients(y, [x])[0])
+    where(abs(x) <= 1, 1, 0)
+    """
+
+    def enter(rule: Rule) -> Rule:
+        if _named.get(name, rule) is not rule:
+            raise GradientError(f"register_gradient: the name {name!r} is taken", hint="choose another name")
+        _named[name] = rule
+        return rule
+
+    return enter
+
+
+def find_rule(name: str) -> Rule:
+    """The rule of that name: a registered one, or the declared rule of an operation.
+
+    Raises
+    ------
+    GradientError
+        There is none; the message names the nearest.
+    """
+    if name in _named:
+        return _named[name]
+    near = get_close_matches(name, _named, 3)
+    raise GradientError(
+        f"no gradient rule is named {name!r}",
+        where=user_line(),
+        hint=f"did you mean {', '.join(near)}?" if near else "sg.register_gradient",
+    )
+
+
+def canonical_op(name: str) -> str:
+    """An operation's name, also from TensorFlow's spelling of it (``"Sign"``)."""
+    lowered = name.lower()
+    known = name if name in REGISTRY else lowered if lowered in REGISTRY else None
+    if known is None:
+        near = get_close_matches(lowered, REGISTRY, 3)
+        raise GradientError(
+            f"no operation is named {name!r}",
+            where=user_line(),
+            hint=f"did you mean {', '.join(near)}?" if near else None,
+        )
+    return known
+
+
+@contextmanager
+def gradient_override_map(overrides: Mapping[str, str]) -> Iterator[None]:
+    """Nodes of these operations created inside the block are differentiated by the named rules; maps nest, inner wins.
+
+    Parameters
+    ----------
+    overrides : mapping of operation name to rule name
+
+    Raises
+    ------
+    GradientError
+        An unknown operation or rule.
+
+    Examples
+    --------
+    >>> import numpy as np, symgrad as sg
+    >>> x = sg.symbol("x")
+    >>> with sg.gradient_override_map({"sign": "Identity"}):
+    ...     y = np.sign(x)
+    >>> print(sg.gradients(y, [x])[0])
+    1
+    """
+    here = provenance.current.get()
+    outer = here.identity
+    merged = dict(outer.overrides) if outer else {}
+    for name, rule in overrides.items():
+        find_rule(rule)
+        merged[canonical_op(name)] = rule
+    inside = provenance.identity(outer.scope if outer else "", tuple(sorted(merged.items())))
+    token = provenance.current.set(provenance.BuildContext(inside, here.observer))
+    try:
+        yield
+    finally:
+        provenance.current.reset(token)
+
+
+Selector = Any  # operation name, name-scope glob, or expression
+
+
+class Rules:
+    """Overrides and stops for a graph that is already built.
+
+    Parameters
+    ----------
+    overrides : mapping of selector to rule
+        A selector is an operation's name, a name-scope glob (``"net/*"``) or an expression; a rule is a function
+        ``rule(node, *heads)`` or the name of a registered one.
+    stops : iterable of selectors
+        No derivative passes through what these select.
+
+    Raises
+    ------
+    GradientError
+        When used: a selector matches nothing.
+    """
+
+    __slots__ = ("overrides", "stops")
+
+    def __init__(self, overrides: Mapping[Selector, Rule | str] | None = None, stops: Iterable[Selector] = ()) -> None:
+        self.overrides = {
+            key: find_rule(rule) if isinstance(rule, str) else rule for key, rule in (overrides or {}).items()
+        }
+        self.stops = tuple(stops)
+
+    def resolve(self, order: Sequence[Node]) -> tuple[set[Node], dict[Node, Rule]]:
+        """The stopped nodes of a graph, and the rule for each overridden one."""
+        stopped: set[Node] = set()
+        for selector in self.stops:
+            stopped.update(_selected(selector, order))
+        replaced: dict[Node, Rule] = {}
+        for selector, rule in self.overrides.items():
+            replaced.update(dict.fromkeys(_selected(selector, order), rule))
+        return stopped, replaced
+
+
+def _selected(selector: Selector, order: Sequence[Node]) -> list[Node]:
+    if isinstance(selector, Node):
+        found = [node for node in order if node is selector]
+    elif "*" in selector or "/" in selector:
+        found = [node for node in order if fnmatchcase(node.scope + "/", selector) or fnmatchcase(node.scope, selector)]
+    else:
+        name = canonical_op(selector)
+        found = [node for node in order if node.op.name == name]
+    if not found:
+        scopes = {node.scope for node in order if node.scope} | {node.op.name for node in order}
+        near = get_close_matches(str(selector), scopes, 3)
+        raise GradientError(
+            f"Rules: {selector!r} selects nothing in this graph",
+            where=user_line(),
+            hint=f"nearest: {', '.join(near)}" if near else None,
+        )
+    return found
+
+
+def carried(node: Node) -> Rule | None:
+    """The rule that an override map in force at the node's creation gave it."""
+    context = node.context
+    if context is None or not context.overrides:
+        return None
+    name = dict(context.overrides).get(node.op.name)
+    return None if name is None else find_rule(name)
+
+
+def call_rule(rule: Rule, node: Node, heads: Sequence[Any]) -> list[Any]:
+    """A user's rule, its result brought to one gradient of the right type per input.
+
+    Raises
+    ------
+    GradientError
+        It returned another number of gradients, or one of the wrong shape.
+    """
+    made = rule(node, *heads)
+    results = list(made) if isinstance(made, (list, tuple)) else [made]
+    name = getattr(rule, "__name__", "rule")
+    if len(results) != len(node.inputs):
+        raise GradientError(
+            f"{name}: returned {len(results)} gradients for the {len(node.inputs)} inputs of {node.op.name}"
+        )
+    out: list[Any] = []
+    for one, result in zip(node.inputs, results, strict=True):
+        if result is None:
+            out.append(None)
+            continue
+        value = ops.as_node(result, one.type.dtype)
+        if value.ndim > one.ndim:
+            raise GradientError(
+                f"{name}: gradient of shape {value.shape} for an input of shape {one.shape} of {node.op.name}"
+            )
+        out.append(ops.broadcast_to(value, one.shape))
+    return out

@@ -1,0 +1,551 @@
+"""Sizes of axes.  In: names, integers, arithmetic.  Out: ``int`` or interned :class:`Dim`.  Refuses: deciding what it
+cannot know (a named dimension has no value while tracing).
+
+A dimension is an integer polynomial in *atoms*: named dimensions, anonymous ones, floor quotients and maxima.  Equal
+polynomials are the same object, so ``is`` compares them.  Every atom is known to be at least zero.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar, Token
+from typing import Any, Union
+from weakref import WeakValueDictionary
+
+from symgrad.errors import ShapeError, TraceError
+
+__all__ = [
+    "Atom",
+    "Dim",
+    "Size",
+    "agree",
+    "anonymous",
+    "assume",
+    "at_least",
+    "atoms_of",
+    "dim",
+    "equal",
+    "evaluate",
+    "floordiv",
+    "maximum",
+    "minimum",
+    "product",
+    "substitute",
+]
+
+Size = Union[int, "Dim"]
+Monomial = tuple["Atom", ...]
+
+
+class Atom:
+    """An indivisible dimension: ``name`` (named), ``uid`` (anonymous), or ``kind`` with operands (``//``, ``max``)."""
+
+    __slots__ = ("__weakref__", "kind", "label", "operands", "order")
+
+    def __init__(self, kind: str, label: str, operands: tuple[Size, ...]) -> None:
+        self.kind, self.label, self.operands = kind, label, operands
+        self.order = (kind, label)
+
+    @property
+    def is_leaf(self) -> bool:
+        return self.kind in ("name", "anonymous")
+
+    def __repr__(self) -> str:
+        return self.label
+
+
+_atoms: WeakValueDictionary[tuple[Any, ...], Atom] = WeakValueDictionary()
+_dims: WeakValueDictionary[tuple[Any, ...], Dim] = WeakValueDictionary()
+_counter = itertools.count()
+
+# Turns a Dim into an int64 scalar expression; set by the expression layer, which is above this one.
+lift: Callable[[Dim], Any] | None = None
+
+
+def _atom(kind: str, label: str, *operands: Size) -> Atom:
+    key = (kind, label, *map(_key, operands))
+    found = _atoms.get(key)
+    if found is None:
+        found = _atoms[key] = Atom(kind, label, operands)
+    return found
+
+
+def _key(size: Size) -> Any:
+    return size if isinstance(size, int) else ("dim", id(size))
+
+
+class Dim:
+    """A dimension whose size is known only when a kernel runs.
+
+    Supports ``+ - * //`` and ``%`` with integers and other dimensions, and takes part in expressions as an integer
+    scalar.  Comparing two dimensions answers when the answer is certain and raises :class:`TraceError` otherwise.
+
+    Examples
+    --------
+    >>> import symgrad as sg
+    >>> n = sg.dim("n")
+    >>> n + 1, (2 * n + 4) // 2, n - n
+    (n + 1, n + 2, 0)
+    """
+
+    __slots__ = ("__weakref__", "offset", "terms")
+    terms: tuple[tuple[Monomial, int], ...]
+    offset: int
+
+    # -- arithmetic ------------------------------------------------------------------------------------------------
+    def __add__(self, other: Any) -> Any:
+        return _sum(self, other, 1) if isinstance(other, (int, Dim)) else self._lifted("__add__", other)
+
+    def __radd__(self, other: Any) -> Any:
+        return _sum(self, other, 1) if isinstance(other, (int, Dim)) else self._lifted("__radd__", other)
+
+    def __sub__(self, other: Any) -> Any:
+        return _sum(self, other, -1) if isinstance(other, (int, Dim)) else self._lifted("__sub__", other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return _sum(_scale(self, -1), other, 1) if isinstance(other, (int, Dim)) else self._lifted("__rsub__", other)
+
+    def __neg__(self) -> Size:
+        return _scale(self, -1)
+
+    def __mul__(self, other: Any) -> Any:
+        return _times(self, other) if isinstance(other, (int, Dim)) else self._lifted("__mul__", other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return _times(self, other) if isinstance(other, (int, Dim)) else self._lifted("__rmul__", other)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return floordiv(self, other) if isinstance(other, (int, Dim)) else self._lifted("__floordiv__", other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return floordiv(other, self) if isinstance(other, int) else self._lifted("__rfloordiv__", other)
+
+    def __mod__(self, other: Any) -> Any:
+        if isinstance(other, (int, Dim)):
+            return self - floordiv(self, other) * other
+        return self._lifted("__mod__", other)
+
+    def __truediv__(self, other: Any) -> Any:
+        return self._lifted("__truediv__", other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return self._lifted("__rtruediv__", other)
+
+    def __pow__(self, other: Any) -> Any:
+        return self._lifted("__pow__", other)
+
+    def _lifted(self, method: str, other: Any) -> Any:
+        if lift is None or isinstance(other, (str, bytes, tuple, list, dict, set)):
+            return NotImplemented
+        operator = getattr(lift(self), method, None)
+        return NotImplemented if operator is None else operator(lift(other) if isinstance(other, Dim) else other)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if lift is None:
+            return NotImplemented
+        lifted = [lift(value) if isinstance(value, Dim) else value for value in inputs]
+        return getattr(ufunc, method)(*lifted, **kwargs)
+
+    # -- comparison ------------------------------------------------------------------------------------------------
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> Any:
+        if self is other:
+            return True
+        if isinstance(other, (int, Dim)):
+            return Relation(self, other)
+        return NotImplemented
+
+    def __ne__(self, other: object) -> Any:
+        answer = self.__eq__(other)
+        return NotImplemented if answer is NotImplemented else not answer
+
+    def __lt__(self, other: Size) -> bool:
+        return _decide(at_least(other, _sum(self, 1, 1)), self, "<", other)
+
+    def __le__(self, other: Size) -> bool:
+        return _decide(at_least(other, self), self, "<=", other)
+
+    def __gt__(self, other: Size) -> bool:
+        return _decide(at_least(self, _sum(other, 1, 1)), self, ">", other)
+
+    def __ge__(self, other: Size) -> bool:
+        return _decide(at_least(self, other), self, ">=", other)
+
+    # -- what only a number has ------------------------------------------------------------------------------------
+    def _no_number(self, what: str) -> TraceError:
+        return TraceError(
+            f"{what} of the dynamic dimension {self}: its size is known only when a kernel runs",
+            hint="use sg.scan or array operations over the axis, or give the axis a fixed size",
+        )
+
+    def __index__(self) -> int:
+        raise self._no_number("an integer value")
+
+    def __int__(self) -> int:
+        raise self._no_number("an integer value")
+
+    def __float__(self) -> float:
+        raise self._no_number("a floating value")
+
+    def __bool__(self) -> bool:
+        answer = at_least(self, 1)
+        if answer is None:
+            raise self._no_number("the truth")
+        return answer
+
+    def __repr__(self) -> str:
+        return _format(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (self.offset, [([a.label for a in m], c) for m, c in self.terms], _leaf_recipes(self))
+
+
+class Relation:
+    """``n == m`` between dimensions: true or false where that is certain, and what :func:`assume` takes."""
+
+    __slots__ = ("left", "right")
+
+    def __init__(self, left: Size, right: Size) -> None:
+        self.left, self.right = left, right
+
+    def __bool__(self) -> bool:
+        return _decide(equal(self.left, self.right), self.left, "==", self.right)
+
+    def __repr__(self) -> str:
+        return f"{self.left} == {self.right}"
+
+
+def _decide(answer: bool | None, left: Size, operator: str, right: Size) -> bool:
+    if answer is None:
+        raise TraceError(
+            f"cannot decide whether {left} {operator} {right}: the sizes are known only when a kernel runs",
+            hint=f"sg.assume({left} == {right}) states it and adds a run-time guard" if operator == "==" else None,
+        )
+    return answer
+
+
+# -- construction ---------------------------------------------------------------------------------------------------
+def _make(terms: Mapping[Monomial, int], offset: int) -> Size:
+    kept = [(monomial, c) for monomial, c in terms.items() if c]
+    if not kept:
+        return offset
+    kept.sort(key=lambda term: (len(term[0]), [a.order for a in term[0]]))
+    key = (offset, *((tuple(map(id, m)), c) for m, c in kept))
+    found = _dims.get(key)
+    if found is None:
+        found = Dim.__new__(Dim)
+        found.terms, found.offset = tuple(kept), offset
+        _dims[key] = found
+    return found
+
+
+def _of_atom(atom: Atom) -> Dim:
+    made = _make({(atom,): 1}, 0)
+    assert isinstance(made, Dim)
+    return made
+
+
+def _sum(left: Size, right: Size, sign: int) -> Size:
+    if isinstance(left, int) and isinstance(right, int):
+        return left + sign * right
+    terms: dict[Monomial, int] = dict(left.terms) if isinstance(left, Dim) else {}
+    offset = left.offset if isinstance(left, Dim) else left
+    if isinstance(right, Dim):
+        for monomial, c in right.terms:
+            terms[monomial] = terms.get(monomial, 0) + sign * c
+        return _make(terms, offset + sign * right.offset)
+    return _make(terms, offset + sign * right)
+
+
+def _scale(size: Size, factor: int) -> Size:
+    if isinstance(size, int):
+        return size * factor
+    return _make({m: c * factor for m, c in size.terms}, size.offset * factor)
+
+
+def _times(left: Size, right: Size) -> Size:
+    if isinstance(left, int):
+        return _scale(right, left)
+    if isinstance(right, int):
+        return _scale(left, right)
+    terms: dict[Monomial, int] = {}
+    for (m1, c1), (m2, c2) in itertools.product(_all_terms(left), _all_terms(right)):
+        monomial = tuple(sorted(m1 + m2, key=lambda a: a.order))
+        terms[monomial] = terms.get(monomial, 0) + c1 * c2
+    offset = terms.pop((), 0)
+    return _make(terms, offset)
+
+
+def _all_terms(size: Dim) -> Iterator[tuple[Monomial, int]]:
+    yield from size.terms
+    yield (), size.offset
+
+
+def dim(name: str) -> Dim:
+    """The dynamic dimension called ``name``; equal names are equal dimensions.
+
+    Examples
+    --------
+    >>> import symgrad as sg
+    >>> sg.dim("n") is sg.dim("n")
+    True
+    """
+    if not isinstance(name, str) or not name.isidentifier():
+        raise ShapeError(f"dim: {name!r} is not a dimension's name", hint="use an identifier such as 'n'")
+    return _of_atom(_atom("name", name))
+
+
+def anonymous() -> Dim:
+    """A new dimension without a name; it may turn out equal to any other (a run-time guard checks)."""
+    return _of_atom(_atom("anonymous", f"?{next(_counter)}"))
+
+
+def floordiv(left: Size, right: Size) -> Size:
+    """``left // right``, exact where every coefficient divides."""
+    if isinstance(left, int) and isinstance(right, int):
+        return left // right
+    if isinstance(right, int):
+        if right == 0:
+            raise ShapeError("a dimension divided by zero")
+        assert isinstance(left, Dim)
+        if left.offset % right == 0 and all(c % right == 0 for _, c in left.terms):
+            return _make({m: c // right for m, c in left.terms}, left.offset // right)
+    elif isinstance(left, Dim) and (quotient := _exact_quotient(left, right)) is not None:
+        return quotient
+    return _of_atom(_atom("//", f"({left})//({right})", left, right))
+
+
+def _exact_quotient(left: Dim, right: Dim) -> Size | None:
+    """``left / right`` where ``right`` is one monomial that divides every term (the case of reshapes)."""
+    if right.offset or len(right.terms) != 1 or left.offset:
+        return None
+    divisor, scale = right.terms[0]
+    terms: dict[Monomial, int] = {}
+    for monomial, c in left.terms:
+        rest = list(monomial)
+        for atom in divisor:
+            if atom not in rest:
+                return None
+            rest.remove(atom)
+        if c % scale:
+            return None
+        terms[tuple(rest)] = c // scale
+    offset = terms.pop((), 0)
+    return _make(terms, offset)
+
+
+def maximum(left: Size, right: Size) -> Size:
+    """The larger of two sizes, decided where possible."""
+    if isinstance(left, int) and isinstance(right, int):
+        return max(left, right)
+    if at_least(left, right):
+        return left
+    if at_least(right, left):
+        return right
+    first, second = sorted((left, right), key=str)
+    return _of_atom(_atom("max", f"max({first}, {second})", first, second))
+
+
+def minimum(left: Size, right: Size) -> Size:
+    """The smaller of two sizes, decided where possible."""
+    return _sum(_sum(left, right, 1), maximum(left, right), -1)
+
+
+def product(sizes: Iterable[Size]) -> Size:
+    """The number of elements of a shape."""
+    total: Size = 1
+    for size in sizes:
+        total = _times(total, size)
+    return total
+
+
+# -- questions ------------------------------------------------------------------------------------------------------
+def _lower_bound(size: Size) -> int | None:
+    """An integer that the size certainly reaches, or None."""
+    if isinstance(size, int):
+        return size
+    if any(c < 0 for _, c in size.terms):
+        return None
+    bound = size.offset
+    for monomial, c in size.terms:
+        smallest = 1
+        for atom in monomial:
+            smallest *= _atom_bound(atom)
+        bound += c * smallest
+    return bound
+
+
+def _atom_bound(atom: Atom) -> int:
+    if atom.kind == "max":
+        return max(0, *(_lower_bound(operand) or 0 for operand in atom.operands))
+    return 0
+
+
+def at_least(left: Size, right: Size) -> bool | None:
+    """Whether ``left >= right``: yes, no, or None where that depends on sizes known only at run time."""
+    bound = _lower_bound(_sum(left, right, -1))
+    if bound is not None and bound >= 0:
+        return True
+    bound = _lower_bound(_sum(right, left, -1))
+    return False if bound is not None and bound > 0 else None
+
+
+def equal(left: Size, right: Size) -> bool | None:
+    """Whether two sizes are equal: yes, no, or None where that depends on sizes known only at run time."""
+    difference = _sum(left, right, -1)
+    if isinstance(difference, int):
+        return difference == 0
+    for one in (difference, _scale(difference, -1)):
+        bound = _lower_bound(one)
+        if bound is not None and bound > 0:
+            return False
+    return None
+
+
+def atoms_of(size: Size) -> set[Atom]:
+    """The named and anonymous dimensions that a size is made of."""
+    found: set[Atom] = set()
+    pending: list[Size] = [size]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, Dim):
+            for monomial, _ in one.terms:
+                for atom in monomial:
+                    found.add(atom) if atom.is_leaf else pending.extend(atom.operands)
+    return found
+
+
+def evaluate(size: Size, values: Mapping[Atom, int]) -> int:
+    """The size as a number, given those of its named and anonymous dimensions."""
+    result = substitute(size, values)
+    if not isinstance(result, int):
+        missing = ", ".join(sorted(atom.label for atom in atoms_of(result)))
+        raise ShapeError(f"the size {size} needs a value of {missing}")
+    return result
+
+
+def substitute(size: Size, values: Mapping[Atom, Size]) -> Size:
+    """The size with some of its atoms replaced."""
+    if isinstance(size, int):
+        return size
+    total: Size = size.offset
+    for monomial, c in size.terms:
+        total = _sum(total, _scale(product(_replace(atom, values) for atom in monomial), c), 1)
+    return total
+
+
+def _replace(atom: Atom, values: Mapping[Atom, Size]) -> Size:
+    if atom in values:
+        return values[atom]
+    if atom.is_leaf:
+        return _of_atom(atom)
+    left, right = (substitute(operand, values) for operand in atom.operands)
+    return floordiv(left, right) if atom.kind == "//" else maximum(left, right)
+
+
+# -- assumptions ----------------------------------------------------------------------------------------------------
+_assumed: ContextVar[dict[Atom, Size]] = ContextVar("symgrad_assumptions", default={})
+
+
+class assume:
+    """State that dimensions are equal; kernels check it when they are called.
+
+    Holds from here on, or, used as a context manager, inside the block only.
+
+    Raises
+    ------
+    ShapeError
+        The relation is certainly false, or has no dimension to solve for.
+
+    Examples
+    --------
+    >>> import numpy as np, symgrad as sg
+    >>> n, m = sg.dim("n"), sg.dim("m")
+    >>> with sg.assume(n == m):
+    ...     y = sg.symbol("x", (n,)) + sg.symbol("y", (m,))
+    >>> y.shape
+    (n,)
+    """
+
+    def __init__(self, *relations: Relation | bool) -> None:
+        known = dict(_assumed.get())
+        for relation in relations:
+            if relation is True:
+                continue
+            if not isinstance(relation, Relation):
+                raise ShapeError(f"assume: {relation!r} is not a relation between dimensions", hint="sg.assume(n == m)")
+            _solve(relation, known)
+        self._token: Token[dict[Atom, Size]] | None = _assumed.set(known)
+
+    def __enter__(self) -> assume:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._token is not None:
+            _assumed.reset(self._token)
+            self._token = None
+
+
+def _solve(relation: Relation, known: dict[Atom, Size]) -> None:
+    difference = _sum(_canonical(relation.left, known), _canonical(relation.right, known), -1)
+    if difference == 0 if isinstance(difference, int) else False:
+        return
+    if isinstance(difference, int) or equal(difference, 0) is False:
+        raise ShapeError(f"assume: {relation} cannot hold")
+    for monomial, c in reversed(difference.terms):
+        if len(monomial) == 1 and abs(c) == 1 and monomial[0].is_leaf:
+            atom = monomial[0]
+            solution = _scale(_sum(difference, _scale(_of_atom(atom), c), -1), -c)
+            for other, value in known.items():
+                known[other] = substitute(value, {atom: solution})
+            known[atom] = solution
+            return
+    raise ShapeError(f"assume: {relation} has no single dimension to solve for")
+
+
+def _canonical(size: Size, known: Mapping[Atom, Size]) -> Size:
+    return substitute(size, known) if known else size
+
+
+def agree(left: Size, right: Size) -> bool | None:
+    """Whether two sizes may stand for one axis: yes, no, or None where a run-time guard has to check.
+
+    A guard is allowed where an assumption makes them equal or an anonymous dimension takes part.
+    """
+    if left is right or (isinstance(left, int) and isinstance(right, int)):
+        return left == right if isinstance(left, int) else True
+    answer = equal(left, right)
+    if answer is not None:
+        return answer
+    known = _assumed.get()
+    if equal(_canonical(left, known), _canonical(right, known)):
+        return None
+    leaves = atoms_of(left) | atoms_of(right)
+    return None if any(atom.kind == "anonymous" for atom in leaves) else False
+
+
+# -- text and pickling ----------------------------------------------------------------------------------------------
+def _format(size: Dim) -> str:
+    parts: list[str] = []
+    for monomial, c in size.terms:
+        body = "*".join(a.label if a.is_leaf or a.kind == "max" else f"({a.label})" for a in monomial)
+        sign = "-" if c < 0 else "+"
+        factor = "" if abs(c) == 1 else f"{abs(c)}*"
+        parts.append(f" {sign} {factor}{body}" if parts else f"{'-' if c < 0 else ''}{factor}{body}")
+    if size.offset:
+        parts.append(f" {'-' if size.offset < 0 else '+'} {abs(size.offset)}")
+    return "".join(parts)
+
+
+def _leaf_recipes(size: Dim) -> dict[str, tuple[str, tuple[Size, ...]]]:
+    return {atom.label: (atom.kind, atom.operands) for monomial, _ in size.terms for atom in monomial}
+
+
+def _rebuild(offset: int, terms: list[tuple[list[str], int]], recipes: dict[str, tuple[str, tuple[Size, ...]]]) -> Size:
+    total: Size = offset
+    for labels, c in terms:
+        factors = [_of_atom(_atom(recipes[label][0], label, *recipes[label][1])) for label in labels]
+        total = _sum(total, _scale(product(factors), c), 1)
+    return total

@@ -1,0 +1,255 @@
+"""Expressions: nodes as the user sees them, with operators, NumPy's protocols and errors that say what to use instead.
+
+A node of rank 0 is a :class:`ScalarExpr`, which has neither length nor items, so that NumPy never takes it for a
+sequence; any other is an :class:`ArrayExpr`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+from symgrad import dims, indexing, ops
+from symgrad.dims import Dim
+from symgrad.errors import TraceError
+from symgrad.node import Node, set_faces
+from symgrad.provenance import user_line
+
+__all__ = ["ArrayExpr", "Expr", "ScalarExpr"]
+
+
+def _binary(name: str, reflected: bool = False) -> Callable[[Any, Any], Any]:
+    builder = getattr(ops, name)
+    if reflected:
+        return lambda self, other: builder(other, self) if _operand(other) else NotImplemented
+    return lambda self, other: builder(self, other) if _operand(other) else NotImplemented
+
+
+def _operand(other: Any) -> bool:
+    """Whether an operator takes the value: everything but strings and containers of other kinds."""
+    return not isinstance(other, (str, bytes, dict, set, type(None)))
+
+
+def _refuse(what: str, hint: str) -> NoReturn:
+    raise TraceError(f"{what} an expression, whose value is unknown while tracing", where=user_line(), hint=hint)
+
+
+_ELEMENTS = "keep to array operations, or call the traced function with numbers"
+
+
+class Expr(Node):
+    """A symbolic array or scalar; operators and NumPy functions on it build further expressions.
+
+    ``==`` compares elements; use :meth:`same` for identity.  Hashing is by identity.
+    """
+
+    __slots__ = ()
+
+    # -- operators -------------------------------------------------------------------------------------------------
+    __add__, __radd__ = _binary("add"), _binary("add", True)
+    __sub__, __rsub__ = _binary("subtract"), _binary("subtract", True)
+    __mul__, __rmul__ = _binary("multiply"), _binary("multiply", True)
+    __truediv__, __rtruediv__ = _binary("divide"), _binary("divide", True)
+    __floordiv__, __rfloordiv__ = _binary("floor_divide"), _binary("floor_divide", True)
+    __mod__, __rmod__ = _binary("remainder"), _binary("remainder", True)
+    __pow__, __rpow__ = _binary("power"), _binary("power", True)
+    __matmul__, __rmatmul__ = _binary("matmul"), _binary("matmul", True)
+    __and__, __rand__ = _binary("logical_and"), _binary("logical_and", True)
+    __or__, __ror__ = _binary("logical_or"), _binary("logical_or", True)
+    __xor__, __rxor__ = _binary("logical_xor"), _binary("logical_xor", True)
+    __lt__, __le__ = _binary("less"), _binary("less_equal")
+    __gt__, __ge__ = _binary("greater"), _binary("greater_equal")
+    __eq__, __ne__ = _binary("equal"), _binary("not_equal")  # type: ignore[assignment]
+    __hash__ = object.__hash__
+
+    def __neg__(self) -> Any:
+        return ops.negative(self)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __abs__(self) -> Any:
+        return ops.absolute(self)
+
+    def __invert__(self) -> Any:
+        return ops.logical_not(self)
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def same(self, other: Any) -> bool:
+        """Whether the other expression is this one."""
+        return self is other
+
+    # -- methods ---------------------------------------------------------------------------------------------------
+    @property
+    def size(self) -> Any:
+        """Number of elements."""
+        return self.type.size
+
+    @property
+    def T(self) -> Any:
+        """The expression with its axes reversed."""
+        return ops.transpose(self)
+
+    def astype(self, dtype: Any) -> Any:
+        """The expression converted to another element type."""
+        return ops.cast(self, dtype)
+
+    def reshape(self, *shape: Any) -> Any:
+        """The elements in another shape; one size may be -1."""
+        return ops.reshape(self, shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape)
+
+    def ravel(self) -> Any:
+        """The elements as a vector."""
+        return ops.reshape(self, -1)
+
+    flatten = ravel
+
+    def transpose(self, *axes: Any) -> Any:
+        """The axes permuted; by default reversed."""
+        order = axes[0] if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes
+        return ops.transpose(self, order or None)
+
+    def squeeze(self, axis: Any = None) -> Any:
+        """Axes of size 1 dropped."""
+        return ops.squeeze(self, axis)
+
+    def sum(self, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
+        return ops.sum(self, axis, keepdims, dtype)
+
+    def prod(self, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
+        return ops.prod(self, axis, keepdims, dtype)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return ops.mean(self, axis, keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return ops.max(self, axis, keepdims)
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return ops.min(self, axis, keepdims)
+
+    def any(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return ops.any(self, axis, keepdims)
+
+    def all(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return ops.all(self, axis, keepdims)
+
+    def dot(self, other: Any) -> Any:
+        return ops.dot(self, other)
+
+    def clip(self, low: Any = None, high: Any = None) -> Any:
+        """Values limited to an interval."""
+        made = self if low is None else ops.maximum(self, low)
+        return made if high is None else ops.minimum(made, high)
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+    def __str__(self) -> str:
+        from symgrad.printing import text
+
+        return text(self)
+
+    def __repr__(self) -> str:
+        from symgrad.printing import summary
+
+        return f"<{self.type}: {summary(self)}>"
+
+    def to_sympy(self) -> Any:
+        """The expression as a SymPy one; see :func:`symgrad.bridge.sympy.to_sympy`."""
+        from symgrad.bridge.sympy import to_sympy
+
+        return to_sympy(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from symgrad.saving import dumps, loads_one
+
+        return loads_one, (dumps([self]),)
+
+    def __copy__(self) -> Expr:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Expr:
+        return self
+
+    # -- NumPy -----------------------------------------------------------------------------------------------------
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        from symgrad.bridge.numpy import call_ufunc
+
+        return call_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, function: Any, kinds: Any, args: Any, kwargs: Any) -> Any:
+        from symgrad.bridge.numpy import call_function
+
+        return call_function(function, args, kwargs)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
+        _refuse("NumPy asked for the array of", "import symgrad.numpy as np where NumPy's own function does not reach")
+
+    # -- what only a number has ------------------------------------------------------------------------------------
+    def __bool__(self) -> NoReturn:
+        _refuse("Python asked for the truth of", "use np.where(...) or sg.where(...) instead of if, and, or, not, in")
+
+    def __float__(self) -> NoReturn:
+        _refuse("Python asked for the float value of", _ELEMENTS)
+
+    def __int__(self) -> NoReturn:
+        _refuse("Python asked for the integer value of", _ELEMENTS)
+
+    def __index__(self) -> NoReturn:
+        _refuse("Python asked for an index from", "index an expression with it (x[i]), or make it a static argument")
+
+    def __complex__(self) -> NoReturn:
+        _refuse("Python asked for the complex value of", _ELEMENTS)
+
+    def __contains__(self, item: Any) -> NoReturn:
+        _refuse("Python asked whether something is in", "use np.any(x == value)")
+
+
+class ScalarExpr(Expr):
+    """A symbolic scalar."""
+
+    __slots__ = ()
+
+
+class ArrayExpr(Expr):
+    """A symbolic array."""
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        size = self.shape[0]
+        if isinstance(size, Dim):
+            raise TraceError(
+                f"len() of a dynamic dimension {size}",
+                where=user_line(),
+                hint="use x.shape[0], which takes part in expressions",
+            )
+        return size
+
+    def __iter__(self) -> Iterator[Any]:
+        size = self.shape[0]
+        if isinstance(size, Dim):
+            raise TraceError(
+                f"iteration over the dynamic dimension {size}",
+                where=user_line(),
+                hint="use sg.scan, or array operations over the axis",
+            )
+        return (indexing.getitem(self, i) for i in range(size))
+
+    def __getitem__(self, key: Any) -> Any:
+        return indexing.getitem(self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> NoReturn:
+        raise TraceError(
+            "an expression cannot be changed in place", where=user_line(), hint="y = x.at[index].set(value)"
+        )
+
+    @property
+    def at(self) -> indexing.At:
+        """Places to change: ``x.at[i].set(v)``, ``.add``, ``.multiply``, ``.min``, ``.max`` return a changed copy."""
+        return indexing.At(self)
+
+
+set_faces(ScalarExpr, ArrayExpr)
+dims.lift = ops.dim_value

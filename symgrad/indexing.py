@@ -1,0 +1,314 @@
+"""NumPy's indexing.  In: an expression and what stands between its brackets.  Out: slice, gather, update and scatter nodes.
+
+Entries may be integers, slices, ``None``, ``...``, integer arrays (NumPy's or expressions), lists, and boolean NumPy
+arrays.  Refuses boolean expressions, whose count is unknown while tracing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from symgrad import dims, ops, types
+from symgrad.dims import Dim, Size
+from symgrad.errors import DTypeError, KernelIndexError, ShapeError, TraceError
+from symgrad.node import Node
+from symgrad.ops.coerce import shape_text
+from symgrad.ops.structure import Box, Pick, Range, whole
+from symgrad.provenance import user_line
+
+__all__ = ["At", "getitem"]
+
+
+class _Plan(NamedTuple):
+    """An index in three steps: a box, new axes, and index arrays for some axes of what is left."""
+
+    box: Box
+    new_axes: tuple[int, ...]
+    arrays: tuple[Any, ...]
+    array_axes: tuple[int, ...]
+    target: int  # where the index axes stand in the result
+
+
+def getitem(x: Any, key: Any) -> Any:
+    """``x[key]``.
+
+    Raises
+    ------
+    KernelIndexError
+        A static index outside its axis, or too many indices.
+    TraceError
+        A boolean expression as index.
+    DTypeError
+        A floating index.
+    """
+    plan = _plan(x, key)
+    part = ops.slice(x, plan.box)
+    if plan.new_axes:
+        part = ops.expand_dims(part, plan.new_axes)
+    if not plan.arrays:
+        return part
+    return ops.gather(_gathered_first(part, plan), plan.arrays, plan.target)
+
+
+def _order(rank: int, plan: _Plan) -> tuple[int, ...]:
+    """The permutation that makes the indexed axes adjacent at the target."""
+    rest = [axis for axis in range(rank) if axis not in plan.array_axes]
+    return (*rest[: plan.target], *plan.array_axes, *rest[plan.target :])
+
+
+def _gathered_first(part: Any, plan: _Plan) -> Any:
+    return ops.transpose(part, _order(part.ndim, plan))
+
+
+# -- parsing --------------------------------------------------------------------------------------------------------
+def _plan(x: Any, key: Any) -> _Plan:
+    entries = _expanded(key if isinstance(key, tuple) else (key,), x)
+    advanced = any(_is_array(entry) for entry in entries)
+    box: list[Pick | Range] = []
+    new_axes: list[int] = []
+    arrays: list[Any] = []
+    array_axes: list[int] = []
+    groups: list[bool] = []  # per entry: whether it is an advanced index
+    position = 0  # axis of the result of box and new axes
+    for entry in entries:
+        if entry is None:
+            new_axes.append(position)
+            position += 1
+            groups.append(False)
+            continue
+        size = x.shape[len(box)]
+        if isinstance(entry, slice):
+            box.append(_range(entry, size))
+            position += 1
+            groups.append(False)
+        elif advanced:
+            box.append(Range(0, size))
+            arrays.append(_index_node(entry, size, len(box) - 1, x))
+            array_axes.append(position)
+            position += 1
+            groups.append(True)
+        else:
+            box.append(Pick(_position(entry, size, len(box), x)))
+    if arrays:
+        arrays = ops.broadcast_together(arrays, "index arrays")
+    return _Plan(tuple(box), tuple(new_axes), tuple(arrays), tuple(array_axes), _target(groups, array_axes))
+
+
+def _target(groups: Sequence[bool], array_axes: Sequence[int]) -> int:
+    """NumPy puts the index axes in place of adjacent indices, and first when something stands between them."""
+    if not array_axes:
+        return 0
+    first, last = groups.index(True), len(groups) - 1 - groups[::-1].index(True)
+    return array_axes[0] if all(groups[first : last + 1]) else 0
+
+
+def _expanded(key: tuple[Any, ...], x: Any) -> list[Any]:
+    """Entries for every axis: boolean arrays as positions, the ellipsis and missing entries as whole slices."""
+    entries: list[Any] = []
+    for entry in key:
+        entries.extend(_mask_positions(entry, x))
+    used = sum(entry is not None and entry is not Ellipsis for entry in entries)
+    if used > x.ndim:
+        raise KernelIndexError(f"index: {used} indices for {shape_text(x.shape)} of rank {x.ndim}", where=user_line())
+    missing = [slice(None)] * (x.ndim - used)
+    dots = [place for place, entry in enumerate(entries) if entry is Ellipsis]
+    if len(dots) > 1:
+        raise KernelIndexError("index: more than one ellipsis", where=user_line())
+    if dots:
+        entries[dots[0] : dots[0] + 1] = missing
+        return entries
+    return entries + missing
+
+
+def _mask_positions(entry: Any, x: Any) -> list[Any]:
+    if isinstance(entry, list):
+        entry = ops.array(entry) if ops.is_symbolic(entry) else np.asarray(entry)
+        if isinstance(entry, np.ndarray) and entry.size == 0:
+            entry = entry.astype(np.int64)
+    if isinstance(entry, Node) and types.is_bool(entry.type.dtype):
+        raise TraceError(
+            "index: a boolean expression selects a number of elements that is unknown while tracing",
+            where=user_line(),
+            hint="use np.where(mask, x, other), or multiply by the mask",
+        )
+    if isinstance(entry, (bool, np.bool_)):
+        raise TraceError("index: a boolean scalar is not supported", where=user_line(), hint="use None to add an axis")
+    if isinstance(entry, np.ndarray) and entry.dtype == bool:
+        return list(np.nonzero(entry))
+    return [entry]
+
+
+def _is_array(entry: Any) -> bool:
+    return isinstance(entry, Node) or (isinstance(entry, np.ndarray) and entry.ndim > 0)
+
+
+def _integer(entry: Any) -> Size | None:
+    if isinstance(entry, Dim):
+        return entry
+    if isinstance(entry, (int, np.integer)) and not isinstance(entry, (bool, np.bool_)):
+        return int(entry)
+    if isinstance(entry, np.ndarray) and entry.ndim == 0 and types.is_integer(entry.dtype):
+        return int(entry)
+    return None
+
+
+def _position(entry: Any, size: Size, axis: int, x: Any) -> Size:
+    index = _integer(entry)
+    if index is None:
+        raise DTypeError(f"index: {entry!r} is no integer, slice, None, ellipsis or integer array", where=user_line())
+    if isinstance(index, int):
+        wrapped = index + size if index < 0 else index
+        low = dims.at_least(wrapped, 0) if index < 0 else True
+        high = dims.at_least(size, index + 1) if index >= 0 else True
+        if low is False or high is False:
+            raise KernelIndexError(
+                f"index: {index} is out of bounds for axis {axis} of {shape_text(x.shape)}", where=user_line()
+            )
+        return wrapped
+    return index
+
+
+def _index_node(entry: Any, size: Size, axis: int, x: Any) -> Any:
+    if not isinstance(entry, (Node, np.ndarray)):
+        return ops.as_node(_position(entry, size, axis, x))
+    node = ops.as_node(entry)
+    if not types.is_integer(node.type.dtype):
+        raise DTypeError(
+            f"index: an index array of {node.type.dtype} is not allowed",
+            where=user_line(),
+            hint="convert with .astype('int64')",
+        )
+    if (
+        isinstance(entry, np.ndarray)
+        and isinstance(size, int)
+        and entry.size
+        and not (-size <= entry.min() and entry.max() < size)
+    ):
+        worst = int(entry.max() if entry.max() >= size else entry.min())
+        raise KernelIndexError(
+            f"index: {worst} is out of bounds for axis {axis} of {shape_text(x.shape)}", where=user_line()
+        )
+    return node
+
+
+def _range(entry: slice, size: Size) -> Range:
+    step = 1 if entry.step is None else _integer(entry.step)
+    if not isinstance(step, int):
+        raise TraceError(f"index: the slice step {entry.step!r} is not an integer", where=user_line())
+    if step == 0:
+        raise ShapeError("index: the slice step is zero", where=user_line())
+    if isinstance(size, int) and not isinstance(entry.start, Dim) and not isinstance(entry.stop, Dim):
+        start, stop, step = slice(*(_bound(one) for one in (entry.start, entry.stop, step))).indices(size)
+        return Range(start, len(range(start, stop, step)), step)
+    # NumPy's clipping, as formulas of the dimension
+    first, last = (0, size) if step > 0 else (size - 1, -1)
+    low, high = (0, size) if step > 0 else (-1, size - 1)
+    start = first if entry.start is None else _clipped(_bound(entry.start), size, low, high)
+    stop = last if entry.stop is None else _clipped(_bound(entry.stop), size, low, high)
+    span = stop - start if step > 0 else start - stop
+    return Range(start, dims.maximum(dims.floordiv(span + abs(step) - 1, abs(step)), 0), step)
+
+
+def _bound(value: Any) -> Any:
+    if value is None:
+        return None
+    index = _integer(value)
+    if index is None:
+        raise TraceError(
+            f"index: the slice bound {value!r} is not an integer",
+            where=user_line(),
+            hint="slices need static bounds; gather with an index array for others",
+        )
+    return index
+
+
+def _clipped(index: Size, size: Size, low: Size, high: Size) -> Size:
+    wrapped = index + size if isinstance(index, int) and index < 0 else index
+    return dims.minimum(dims.maximum(wrapped, low), high)
+
+
+# -- updates --------------------------------------------------------------------------------------------------------
+class At:
+    """``x.at[key]``: the places to change; ``set``, ``add``, ``multiply``, ``min`` and ``max`` return a changed copy.
+
+    Examples
+    --------
+    >>> import symgrad as sg
+    >>> x = sg.symbol("x", (3,))
+    >>> print(x.at[0].add(5.0))
+    x.at[0].set(5 + x[0])
+    """
+
+    __slots__ = ("_x",)
+
+    def __init__(self, x: Any) -> None:
+        self._x = x
+
+    def __getitem__(self, key: Any) -> _Places:
+        return _Places(self._x, key)
+
+
+class _Places:
+    __slots__ = ("_plan", "_x", "key")
+
+    def __init__(self, x: Any, key: Any) -> None:
+        self._x, self.key, self._plan = x, key, _plan(x, key)
+
+    def set(self, value: Any) -> Any:
+        """``x`` with the places set to ``value``; of places named twice, the last value stays."""
+        return self._changed(
+            lambda sub, new, indices, axis: ops.scatter_set(sub, new, indices, axis), value, lambda old, new: new
+        )
+
+    def add(self, value: Any) -> Any:
+        """``x`` with ``value`` added; places named twice accumulate."""
+        return self._changed(
+            lambda sub, new, indices, axis: ops.scatter_add(sub, new, indices, axis),
+            value,
+            lambda old, new: ops.add(new, old),
+        )
+
+    def multiply(self, value: Any) -> Any:
+        """``x`` with the places multiplied by ``value``."""
+        return self._combined(ops.multiply, value)
+
+    def min(self, value: Any) -> Any:
+        """``x`` with the places replaced by the smaller of old and ``value``."""
+        return self._combined(ops.minimum, value)
+
+    def max(self, value: Any) -> Any:
+        """``x`` with the places replaced by the larger of old and ``value``."""
+        return self._combined(ops.maximum, value)
+
+    def _combined(self, combine: Callable[[Any, Any], Any], value: Any) -> Any:
+        if self._plan.arrays:
+            raise TraceError(
+                "x.at[index array].multiply/min/max is not supported, as places may repeat",
+                where=user_line(),
+                hint="use static indices or slices",
+            )
+        return self._changed(None, value, combine)
+
+    def _changed(self, scatter: Callable[..., Any] | None, value: Any, combine: Callable[[Any, Any], Any]) -> Any:
+        x, plan = self._x, self._plan
+        part = ops.slice(x, plan.box)
+        spread = ops.expand_dims(part, plan.new_axes) if plan.new_axes else part
+        new = ops.as_node(value, x.type.dtype, who="x.at[...]")
+        if not plan.arrays:
+            new = ops.broadcast_to(new, spread.shape)
+            changed = combine(part, ops.squeeze(new, plan.new_axes) if plan.new_axes else new)
+        else:
+            assert scatter is not None
+            order = _order(spread.ndim, plan)
+            moved = ops.transpose(spread, order)
+            count, target = len(plan.arrays), plan.target
+            places = (*moved.shape[:target], *plan.arrays[0].shape, *moved.shape[target + count :])
+            written = scatter(moved, ops.broadcast_to(new, places), plan.arrays, target)
+            back = ops.transpose(written, tuple(int(k) for k in np.argsort(order)))
+            changed = ops.squeeze(back, plan.new_axes) if plan.new_axes else back
+        if plan.box == whole(x.shape):
+            return changed
+        return ops.update(x, plan.box, changed)

@@ -1,0 +1,98 @@
+"""Every operation, as a function of expressions, arrays and numbers.
+
+This is the vocabulary that the rest of the library builds graphs with; names are NumPy's.
+"""
+
+from symgrad.ops.coerce import as_node, as_nodes, broadcast_shapes, broadcast_together, is_symbolic
+from symgrad.ops.contraction import cross, dot, einsum, einsum_labels, inner, matmul, outer, tensordot
+from symgrad.ops.control import Closed, identity, item, stop_gradient
+from symgrad.ops.creation import arange, array, eye, full, linspace, ones, zeros
+from symgrad.ops.elementwise import (
+    ELEMENTWISE,
+    absolute,
+    add,
+    arccos,
+    arccosh,
+    arcsin,
+    arcsinh,
+    arctan,
+    arctan2,
+    arctanh,
+    cast,
+    ceil,
+    cos,
+    cosh,
+    digamma,
+    divide,
+    equal,
+    erf,
+    erfc,
+    exp,
+    exp2,
+    expit,
+    expm1,
+    floor,
+    floor_divide,
+    gammaln,
+    greater,
+    greater_equal,
+    hypot,
+    isfinite,
+    isnan,
+    less,
+    less_equal,
+    log,
+    log1p,
+    log2,
+    log10,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+    masked_multiply,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    not_equal,
+    power,
+    relu,
+    remainder,
+    rint,
+    sign,
+    sin,
+    sinh,
+    softplus,
+    sqrt,
+    square,
+    subtract,
+    tan,
+    tanh,
+    trunc,
+    where,
+)
+from symgrad.ops.indexing import gather, one_hot, scatter_add, scatter_set
+from symgrad.ops.reduction import all_ as all
+from symgrad.ops.reduction import any_ as any
+from symgrad.ops.reduction import log_softmax, logsumexp, mean, norm, prod, softmax
+from symgrad.ops.reduction import max_ as max
+from symgrad.ops.reduction import min_ as min
+from symgrad.ops.reduction import sum_ as sum
+from symgrad.ops.source import constant, dim_value, iota, number, parameter, placeholders, symbol, uniform_value
+from symgrad.ops.structure import (
+    assert_shape,
+    broadcast_to,
+    concatenate,
+    expand_dims,
+    full_of,
+    place,
+    reshape,
+    squeeze,
+    stack,
+    transpose,
+    update,
+    zeros_like,
+)
+from symgrad.ops.structure import slice_ as slice
+
+__all__ = [name for name in dir() if not name.startswith("_")]

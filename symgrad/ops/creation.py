@@ -1,0 +1,96 @@
+"""Arrays made from sizes and numbers, and nested lists of expressions.  In: shapes, numbers, lists.  Out: nodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from symgrad import types
+from symgrad.dims import Dim, Size
+from symgrad.errors import DTypeError, ShapeError
+from symgrad.node import Node
+from symgrad.ops import coerce, elementwise, source, structure
+from symgrad.provenance import user_line
+from symgrad.types import FLOAT64, INT64
+
+__all__ = ["arange", "array", "eye", "full", "linspace", "ones", "zeros"]
+
+
+def full(shape: Any, value: Any, dtype: Any = None) -> Any:
+    """An array of one value."""
+    node = coerce.as_node(value, None if dtype is None else types.as_dtype(dtype))
+    return structure.broadcast_to(node, types.as_shape(shape))
+
+
+def zeros(shape: Any, dtype: Any = FLOAT64) -> Any:
+    """An array of zeros."""
+    return full(shape, 0, dtype)
+
+
+def ones(shape: Any, dtype: Any = FLOAT64) -> Any:
+    """An array of ones."""
+    return full(shape, 1, dtype)
+
+
+def eye(rows: Size, columns: Size | None = None, k: int = 0, dtype: Any = FLOAT64) -> Any:
+    """Ones on the diagonal ``k``, zeros elsewhere."""
+    down = structure.expand_dims(source.iota(rows), 1)
+    across = source.iota(rows if columns is None else columns)
+    return elementwise.cast(elementwise.equal(elementwise.add(down, k) if k else down, across), dtype)
+
+
+def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Any:
+    """Evenly spaced values in [start, stop), as NumPy's; sizes may be dynamic when the step is 1.
+
+    Raises
+    ------
+    ShapeError
+        A dynamic range with a step other than 1.
+    """
+    if stop is None:
+        start, stop = 0, start
+    if isinstance(start, Dim) or isinstance(stop, Dim):
+        if step != 1 or not all(isinstance(one, (int, Dim)) for one in (start, stop)):
+            raise ShapeError("arange: a dynamic range has step 1 and integer or dimension ends", where=user_line())
+        counted = source.iota(stop - start)
+        shifted = counted if isinstance(start, int) and start == 0 else elementwise.add(counted, coerce.as_node(start))
+        return elementwise.cast(shifted, INT64 if dtype is None else dtype)
+    return source.constant(np.arange(start, stop, step, dtype=None if dtype is None else types.as_dtype(dtype)))
+
+
+def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None) -> Any:
+    """``num`` evenly spaced values from ``start`` to ``stop``, along a new first axis."""
+    count = num - 1 if endpoint else num
+    first, last = coerce.broadcast_together(coerce.as_nodes([start, stop], who="linspace"), "linspace")
+    if not types.is_float(first.type.dtype):
+        first, last = elementwise.cast(first, FLOAT64), elementwise.cast(last, FLOAT64)
+    ticks = np.arange(num) / max(count, 1)
+    scale = source.constant(ticks.reshape(num, *([1] * first.ndim)), first.type.dtype)
+    made = elementwise.add(first, elementwise.multiply(scale, elementwise.subtract(last, first)))
+    return made if dtype is None else elementwise.cast(made, dtype)
+
+
+def array(value: Any, dtype: Any = None) -> Any:
+    """Nested lists of numbers, arrays and expressions as one node.
+
+    Raises
+    ------
+    ShapeError
+        The lists are ragged.
+    """
+    target = None if dtype is None else types.as_dtype(dtype)
+    if isinstance(value, Node):
+        return value if target is None else elementwise.cast(value, target)
+    if isinstance(value, (list, tuple)) and coerce.is_symbolic(value):
+        parts = [array(part) if isinstance(part, (list, tuple)) else part for part in value]
+        nodes = coerce.as_nodes(parts, target, who="array")
+        if len({node.ndim for node in nodes}) != 1:
+            raise ShapeError("array: the nested lists are ragged", where=user_line())
+        return structure.stack(nodes)
+    if isinstance(value, Dim):
+        return coerce.as_node(value, target)
+    made = np.asarray(value)
+    if made.dtype == object:
+        raise DTypeError(f"array: {value!r} is no array of numbers", where=user_line())
+    return source.constant(made, target)

@@ -1,0 +1,593 @@
+"""Elementwise operations.  In: operands of any broadcastable shapes.  Out: nodes whose operands all have one shape.
+
+Each line of the tables declares one operation: NumPy's name, element-type rule, NumPy function, SymPy meaning, and the
+interval from which tests draw arguments.  SymPy differentiates the meaning, unless a partial derivative is stated:
+that is done where SymPy's form overflows, divides zero by zero, or contains a step function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from symgrad import config, types
+from symgrad.errors import DTypeError
+from symgrad.node import Node, apply
+from symgrad.opdef import Constant, Derivative, Gate, Kind, Linear, OpDef, Partials, Sample, register
+from symgrad.ops import coerce, scalar, source
+from symgrad.provenance import user_line
+from symgrad.types import BOOL, FLOAT64, DType
+
+__all__ = ["ELEMENTWISE", "CastAttrs", "Elementwise", "Rule", "cast", "declare"]
+
+
+class Rule(Enum):
+    """Element types of operands and result."""
+
+    NUMBER = "number"  # numbers to the same type; bool refused
+    ANY = "any"  # numbers or bool to the same type
+    FLOAT = "float"  # integers become float64
+    COMPARE = "compare"  # anything to bool
+    LOGICAL = "logical"  # operands converted to bool, result bool
+
+
+Partial = Callable[[Node, int], "Node | float | Gate | None"]
+Domain = tuple[float, float]
+
+
+class Elementwise:
+    """An elementwise operation as a function of expressions, arrays and numbers."""
+
+    __slots__ = ("_direct", "arity", "op", "rule")
+
+    def __init__(self, op: OpDef, arity: int, rule: Rule) -> None:
+        self.op, self.arity, self.rule = op, arity, rule
+        self._direct: set[Any] = set()  # operand types seen to need no conversion
+
+    def __call__(self, *args: Any) -> Any:
+        # The common case first: operands that need no conversion.
+        kind = getattr(args[0], "type", None)
+        if (
+            kind not in self._direct
+            or (len(args) == 2 and getattr(args[1], "type", None) is not kind)
+            or len(args) != self.arity
+        ):
+            if len(args) != self.arity:
+                raise TypeError(f"{self.op.name} takes {self.arity} operands ({len(args)} given)")
+            args = tuple(self._prepare(args))
+            if self._accepts(args[0].type.dtype):
+                self._direct.add(args[0].type)
+        return apply(self.op, args)
+
+    def _accepts(self, dtype: DType) -> bool:
+        """Whether operands of that element type are taken as they are."""
+        if self.rule is Rule.NUMBER:
+            return dtype is not BOOL
+        if self.rule is Rule.FLOAT:
+            return types.is_float(dtype)
+        return dtype is BOOL or self.rule is not Rule.LOGICAL
+
+    def _prepare(self, args: Sequence[Any]) -> list[Any]:
+        name = self.op.name
+        ready = [coerce.plain(arg, name) for arg in args]
+        dtype = self._compute_dtype(coerce.common_dtype(ready))
+        if self.rule is Rule.LOGICAL:
+            nodes = [as_bool(coerce.as_node(arg)) for arg in ready]
+        else:
+            nodes = [coerce.as_node(arg, dtype, who=name) for arg in ready]
+        return coerce.broadcast_together(nodes, name) if len(nodes) > 1 else nodes
+
+    def _compute_dtype(self, dtype: DType) -> DType:
+        if self.rule is Rule.FLOAT and not types.is_float(dtype):
+            if dtype is BOOL:
+                raise self._refusal(dtype)
+            return FLOAT64
+        if self.rule is Rule.NUMBER and dtype is BOOL:
+            raise self._refusal(dtype)
+        return dtype
+
+    def _refusal(self, dtype: DType) -> DTypeError:
+        return DTypeError(
+            f"{self.op.name}: not defined for {dtype} operands",
+            where=user_line(),
+            hint="convert with .astype('float64')",
+        )
+
+    def __repr__(self) -> str:
+        return f"<elementwise {self.op.name}>"
+
+
+ELEMENTWISE: dict[str, Elementwise] = {}
+
+
+def as_bool(node: Any) -> Any:
+    return node if node.type.dtype is BOOL else not_equal(node, 0)
+
+
+def declare(
+    name: str,
+    arity: int,
+    rule: Rule,
+    evaluate: Callable[..., Any],
+    *,
+    math: Callable[..., Any] | None = None,
+    partial: Partial | Derivative | None = None,
+    domain: Domain | Sequence[Domain] = (-3.0, 3.0),
+    doc: str = "",
+    **more: Any,
+) -> Elementwise:
+    """Enter an elementwise operation into the registry; ``partial`` None takes SymPy's derivative of ``math``."""
+    if isinstance(partial, Derivative):
+        derivative: Derivative = partial
+    else:
+        derivative = Partials(partial or scalar.derived_partial)
+
+    def infer(inputs: tuple[Node, ...], attrs: Any) -> types.TensorType:
+        kind = inputs[-1].type
+        return kind.with_dtype(BOOL) if rule in (Rule.COMPARE, Rule.LOGICAL) else kind
+
+    domains = [domain] * arity if isinstance(domain[0], (int, float)) else list(domain)
+
+    def samples(rng: np.random.Generator) -> Iterable[Sample]:
+        for shape in ((), (5,), (3, 4), (2, 0), (37,)):
+            yield Sample(tuple(_draw(rng, shape, interval, rule) for interval in domains))
+
+    op = OpDef(
+        name=name,
+        kind=Kind.ELEMENTWISE,
+        infer=infer,
+        evaluate=lambda attrs, *arrays: evaluate(*arrays),
+        derivative=derivative,
+        samples=samples,
+        math=math,
+        doc=doc,
+        **more,
+    )
+    made = ELEMENTWISE[name] = Elementwise(register(op), arity, rule)
+    return made
+
+
+def _draw(rng: np.random.Generator, shape: tuple[int, ...], interval: Any, rule: Rule) -> np.ndarray[Any, Any]:
+    if rule is Rule.LOGICAL:
+        return rng.random(shape) < 0.5
+    return np.asarray(rng.uniform(*interval, size=shape))
+
+
+def _sympy(name: str) -> Callable[..., Any]:
+    """The SymPy function of that name, imported when first needed."""
+
+    def meaning(*args: Any) -> Any:
+        import sympy
+
+        return getattr(sympy, name)(*args)
+
+    return meaning
+
+
+def unary(
+    name: str, evaluate: Callable[..., Any], symbolic: str, domain: Domain = (-3.0, 3.0), **options: Any
+) -> Elementwise:
+    """A function of one real argument whose meaning is the SymPy function ``symbolic``."""
+    function = _sympy(symbolic)
+    return declare(
+        name, 1, options.pop("rule", Rule.FLOAT), evaluate, math=lambda x: function(x), domain=domain, **options
+    )
+
+
+def scipy_special(name: str) -> Callable[..., Any]:
+    def evaluate(*arrays: Any) -> Any:
+        import scipy.special
+
+        return getattr(scipy.special, name)(*arrays)
+
+    return evaluate
+
+
+# -- arithmetic -----------------------------------------------------------------------------------------------------
+def _operand(sign: float) -> Partial:
+    return lambda node, i: 1.0 if i == 0 else sign
+
+
+def _divide_partial(node: Node, i: int) -> Any:
+    a, b = node.inputs
+    return divide(1, b) if i == 0 else negative(divide(node, b))
+
+
+def _power_partial(node: Node, i: int) -> Any:
+    """x**y: y x**(y-1) and x**y log x, with the limits where those forms divide by zero (exponent 0, base 0)."""
+    x, y = node.inputs
+    if i == 1:
+        return masked_multiply(node, log(x))
+    exponent = source.uniform_value(y)
+    if exponent is None:
+        return Gate(not_equal(y, 0), multiply(y, power(x, subtract(y, 1))))
+    if exponent == 0:
+        return None
+    if exponent == 1:
+        return 1.0
+    return multiply(exponent.item(), x if exponent == 2 else power(x, exponent.item() - 1))
+
+
+add = declare("add", 2, Rule.ANY, np.add, math=lambda a, b: a + b, partial=_operand(1.0))
+subtract = declare("subtract", 2, Rule.NUMBER, np.subtract, math=lambda a, b: a - b, partial=_operand(-1.0))
+multiply = declare(
+    "multiply", 2, Rule.ANY, np.multiply, math=lambda a, b: a * b, partial=lambda node, i: node.inputs[1 - i]
+)
+divide = declare(
+    "divide", 2, Rule.FLOAT, np.divide, math=lambda a, b: a / b, partial=_divide_partial, domain=((-3, 3), (0.5, 3))
+)
+negative = declare("negative", 1, Rule.NUMBER, np.negative, math=lambda a: -a, partial=lambda node, i: -1.0)
+power = declare(
+    "power",
+    2,
+    Rule.NUMBER,
+    np.power,
+    math=lambda a, b: a**b,
+    partial=_power_partial,
+    domain=((0.3, 3.0), (-2.5, 2.5)),
+    lowering="libm",
+)
+square = declare(
+    "square", 1, Rule.NUMBER, np.square, math=lambda a: a**2, partial=lambda node, i: multiply(2, node.inputs[0])
+)
+
+
+def _masked_product(head: Any, factor: Any) -> Any:
+    head, factor = np.asarray(head), np.asarray(factor)
+    with np.errstate(invalid="ignore"):
+        return np.where(head == 0, head, head * factor)
+
+
+def _masked_multiply_transpose(node: Node, i: int, head: Node) -> Any:
+    """The cotangent of the head stays a head; that of the factor is masked by the head."""
+    mine, factor = node.inputs
+    return masked_multiply(head, factor) if i == 0 else masked_multiply(mine, head)
+
+
+masked_multiply = declare(
+    "masked_multiply",
+    2,
+    Rule.NUMBER,
+    _masked_product,
+    math=lambda a, b: a * b,
+    partial=Linear(_masked_multiply_transpose),
+    doc="head * factor, where a head of exactly zero gives zero whatever the factor: products with masked cotangents.",
+)
+
+# -- powers, exponentials, logarithms -------------------------------------------------------------------------------
+sqrt = unary("sqrt", np.sqrt, "sqrt", (0.2, 5.0))
+exp = unary("exp", np.exp, "exp")
+exp2 = declare(
+    "exp2",
+    1,
+    Rule.FLOAT,
+    np.exp2,
+    math=lambda x: 2**x,
+    partial=lambda node, i: multiply(np.log(2).item(), node),
+    lowering="libm",
+)
+expm1 = declare(
+    "expm1",
+    1,
+    Rule.FLOAT,
+    np.expm1,
+    math=lambda x: _sympy("exp")(x) - 1,
+    partial=lambda node, i: exp(node.inputs[0]),
+    lowering="libm",
+)
+log = unary("log", np.log, "log", (0.2, 5.0))
+log2 = declare("log2", 1, Rule.FLOAT, np.log2, math=lambda x: _sympy("log")(x, 2), domain=(0.2, 5.0), lowering="libm",
+               partial=lambda node, i: divide(1 / np.log(2).item(), node.inputs[0]))  # fmt: skip
+log10 = declare("log10", 1, Rule.FLOAT, np.log10, math=lambda x: _sympy("log")(x, 10), domain=(0.2, 5.0), lowering="libm",
+                partial=lambda node, i: divide(1 / np.log(10).item(), node.inputs[0]))  # fmt: skip
+log1p = declare("log1p", 1, Rule.FLOAT, np.log1p, math=lambda x: _sympy("log")(1 + x), domain=(-0.8, 4.0), lowering="libm",
+                partial=lambda node, i: divide(1, add(1, node.inputs[0])))  # fmt: skip
+
+# -- trigonometry and hyperbolic functions --------------------------------------------------------------------------
+sin = unary("sin", np.sin, "sin", (-6.0, 6.0))
+cos = unary("cos", np.cos, "cos", (-6.0, 6.0))
+tan = unary("tan", np.tan, "tan", (-1.4, 1.4), lowering="libm")
+
+
+def _circle(x: Any) -> Any:
+    """sqrt(1 - x²) without the cancellation near ±1."""
+    return sqrt(multiply(subtract(1, x), add(1, x)))
+
+
+arcsin = unary(
+    "arcsin",
+    np.arcsin,
+    "asin",
+    (-0.9, 0.9),
+    partial=lambda node, i: divide(1, _circle(node.inputs[0])),
+    lowering="libm",
+)
+arccos = unary(
+    "arccos",
+    np.arccos,
+    "acos",
+    (-0.9, 0.9),
+    partial=lambda node, i: divide(-1, _circle(node.inputs[0])),
+    lowering="libm",
+)
+arctan = unary("arctan", np.arctan, "atan", lowering="libm")
+
+
+def _arctan2_partial(node: Node, i: int) -> Any:
+    """∂/∂y = x/(x²+y²), ∂/∂x = -y/(x²+y²), with the square taken of the distance so that it neither over- nor underflows early."""
+    y, x = node.inputs
+    distance = hypot(x, y)
+    return divide(divide(x if i == 0 else negative(y), distance), distance)
+
+
+hypot = declare(
+    "hypot",
+    2,
+    Rule.FLOAT,
+    np.hypot,
+    math=lambda a, b: _sympy("sqrt")(a**2 + b**2),
+    partial=lambda node, i: Gate(not_equal(node, 0), divide(node.inputs[i], node)),
+    domain=((0.3, 3.0), (-3.0, -0.3)),
+    lowering="libm",
+)
+arctan2 = declare(
+    "arctan2",
+    2,
+    Rule.FLOAT,
+    np.arctan2,
+    math=_sympy("atan2"),
+    partial=_arctan2_partial,
+    domain=((0.2, 3.0), (-3.0, 3.0)),
+    lowering="libm",
+)
+sinh = unary("sinh", np.sinh, "sinh", lowering="libm")
+cosh = unary("cosh", np.cosh, "cosh", lowering="libm")
+tanh = unary("tanh", np.tanh, "tanh")
+arcsinh = unary(
+    "arcsinh", np.arcsinh, "asinh", partial=lambda node, i: divide(1, hypot(1, node.inputs[0])), lowering="libm"
+)
+
+
+def _arccosh_partial(node: Node, i: int) -> Any:
+    x = node.inputs[0]
+    return divide(1, multiply(sqrt(subtract(x, 1)), sqrt(add(x, 1))))
+
+
+arccosh = unary("arccosh", np.arccosh, "acosh", (1.3, 5.0), partial=_arccosh_partial, lowering="libm")
+arctanh = unary(
+    "arctanh",
+    np.arctanh,
+    "atanh",
+    (-0.9, 0.9),
+    partial=lambda node, i: divide(1, multiply(subtract(1, node.inputs[0]), add(1, node.inputs[0]))),
+    lowering="libm",
+)
+
+
+# -- special functions ----------------------------------------------------------------------------------------------
+def _erf_partial(node: Node, i: int) -> Any:
+    x = node.inputs[0]
+    return multiply(2 / np.sqrt(np.pi).item(), exp(negative(multiply(x, x))))
+
+
+erf = unary("erf", scipy_special("erf"), "erf", partial=_erf_partial, lowering="libm")
+erfc = unary(
+    "erfc", scipy_special("erfc"), "erfc", partial=lambda node, i: negative(_erf_partial(node, i)), lowering="libm"
+)
+
+
+def _expit_math(x: Any) -> Any:
+    import sympy
+
+    return 1 / (1 + sympy.exp(-x))
+
+
+expit = declare(
+    "expit",
+    1,
+    Rule.FLOAT,
+    scipy_special("expit"),
+    math=_expit_math,
+    partial=lambda node, i: multiply(node, expit(negative(node.inputs[0]))),
+    domain=(-6.0, 6.0),
+)
+softplus = declare(
+    "softplus",
+    1,
+    Rule.FLOAT,
+    lambda x: np.logaddexp(0, x).astype(np.asarray(x).dtype),
+    math=lambda x: _sympy("log")(1 + _sympy("exp")(x)),
+    partial=lambda node, i: expit(node.inputs[0]),
+    domain=(-6.0, 6.0),
+    doc="log(1 + exp(x)), without overflow.",
+)
+digamma = unary("digamma", scipy_special("psi"), "digamma", (0.5, 6.0), partial=Constant(), lowering="host")
+gammaln = unary(
+    "gammaln",
+    scipy_special("gammaln"),
+    "loggamma",
+    (0.5, 6.0),
+    partial=lambda node, i: digamma(node.inputs[0]),
+    lowering="libm",
+)
+
+
+# -- pieces ---------------------------------------------------------------------------------------------------------
+def _absolute_partial(node: Node, i: int) -> Any:
+    x = node.inputs[0]
+    kink = config.current().kink
+    if kink in ("zero", "half"):
+        return sign(x)
+    return where(greater_equal(x, 0) if kink == "right" else greater(x, 0), 1.0, -1.0)
+
+
+def _extremum_partial(larger: bool) -> Partial:
+    """Maximum (or minimum) of a and b as b plus the ramp of their difference; the kink is where they tie.
+
+    By default ties are shared, or, against a constant, give zero: the element of smallest norm of the subdifferential.
+    """
+
+    def partial(node: Node, i: int) -> Any:
+        mine, other = node.inputs[i], node.inputs[1 - i]
+        wins = (greater if larger else less)(mine, other)
+        kink = config.current().kink
+        if kink == "zero" and source.uniform_value(other) is not None:
+            return Gate(wins)
+        if kink in ("zero", "half"):
+            share = where(equal(mine, other), 0.5, 1.0)
+            return Gate((greater_equal if larger else less_equal)(mine, other), share)
+        # ``right``: the difference a - b is just above zero, so a maximum is a's and a minimum is b's.
+        tie_is_mine = (kink == "right") == (i == 0) if larger else (kink == "right") == (i == 1)
+        return Gate((greater_equal if larger else less_equal)(mine, other) if tie_is_mine else wins)
+
+    return partial
+
+
+absolute = declare("absolute", 1, Rule.NUMBER, np.absolute, math=_sympy("Abs"), partial=_absolute_partial)
+maximum = declare("maximum", 2, Rule.ANY, np.maximum, math=_sympy("Max"), partial=_extremum_partial(True))
+minimum = declare("minimum", 2, Rule.ANY, np.minimum, math=_sympy("Min"), partial=_extremum_partial(False))
+
+
+def _relu_partial(node: Node, i: int) -> Any:
+    x = node.inputs[0]
+    kink = config.current().kink
+    if kink == "half":
+        return Gate(greater_equal(x, 0), where(equal(x, 0), 0.5, 1.0))
+    return Gate((greater_equal if kink == "right" else greater)(x, 0))
+
+
+relu = declare(
+    "relu",
+    1,
+    Rule.NUMBER,
+    lambda x: np.maximum(x, np.zeros((), np.asarray(x).dtype)),
+    math=lambda x: _sympy("Max")(x, 0),
+    partial=_relu_partial,
+)
+sign = declare("sign", 1, Rule.NUMBER, np.sign, math=_sympy("sign"), partial=Constant(connected=True))
+floor = declare("floor", 1, Rule.FLOAT, np.floor, math=_sympy("floor"), partial=Constant(connected=True))
+ceil = declare("ceil", 1, Rule.FLOAT, np.ceil, math=_sympy("ceiling"), partial=Constant(connected=True))
+rint = declare("rint", 1, Rule.FLOAT, np.rint, partial=Constant(connected=True))
+trunc = declare("trunc", 1, Rule.FLOAT, np.trunc, partial=Constant(connected=True))
+
+
+def _remainder_partial(node: Node, i: int) -> Any:
+    a, b = node.inputs
+    return 1.0 if i == 0 else negative(floor(divide(a, b)))
+
+
+remainder = declare(
+    "remainder",
+    2,
+    Rule.NUMBER,
+    np.remainder,
+    math=_sympy("Mod"),
+    partial=_remainder_partial,
+    domain=((0.2, 5.0), (1.1, 2.9)),
+    lowering="libm",
+)
+
+floor_divide = declare(
+    "floor_divide",
+    2,
+    Rule.NUMBER,
+    np.floor_divide,
+    partial=Constant(connected=True),
+    domain=((0.2, 5.0), (1.1, 2.9)),
+    lowering="libm",
+)
+
+# -- comparisons and logic ------------------------------------------------------------------------------------------
+less = declare("less", 2, Rule.COMPARE, np.less, math=_sympy("StrictLessThan"), partial=Constant())
+less_equal = declare("less_equal", 2, Rule.COMPARE, np.less_equal, math=_sympy("LessThan"), partial=Constant())
+greater = declare("greater", 2, Rule.COMPARE, np.greater, math=_sympy("StrictGreaterThan"), partial=Constant())
+greater_equal = declare(
+    "greater_equal", 2, Rule.COMPARE, np.greater_equal, math=_sympy("GreaterThan"), partial=Constant()
+)
+equal = declare("equal", 2, Rule.COMPARE, np.equal, math=_sympy("Eq"), partial=Constant())
+not_equal = declare("not_equal", 2, Rule.COMPARE, np.not_equal, math=_sympy("Ne"), partial=Constant())
+logical_and = declare("logical_and", 2, Rule.LOGICAL, np.logical_and, math=_sympy("And"), partial=Constant())
+logical_or = declare("logical_or", 2, Rule.LOGICAL, np.logical_or, math=_sympy("Or"), partial=Constant())
+logical_xor = declare("logical_xor", 2, Rule.LOGICAL, np.logical_xor, math=_sympy("Xor"), partial=Constant())
+logical_not = declare("logical_not", 1, Rule.LOGICAL, np.logical_not, math=_sympy("Not"), partial=Constant())
+isnan = declare("isnan", 1, Rule.COMPARE, np.isnan, partial=Constant())
+isfinite = declare("isfinite", 1, Rule.COMPARE, np.isfinite, partial=Constant())
+
+
+# -- selection and conversion ---------------------------------------------------------------------------------------
+def _where_partial(node: Node, i: int) -> Gate | None:
+    return None if i == 0 else Gate(node.inputs[0], inverted=i == 2)
+
+
+def _where_samples(rng: np.random.Generator) -> Iterable[Sample]:
+    for shape in ((), (5,), (3, 4), (0,), (37,)):
+        yield Sample((rng.random(shape) < 0.5, rng.normal(size=shape), rng.normal(size=shape)))
+
+
+def _where_math(condition: Any, a: Any, b: Any) -> Any:
+    import sympy
+
+    return sympy.Piecewise((a, condition), (b, True))
+
+
+WHERE = register(
+    OpDef(
+        name="where",
+        kind=Kind.ELEMENTWISE,
+        infer=lambda inputs, attrs: inputs[1].type,
+        evaluate=lambda attrs, c, a, b: np.where(c, a, b),
+        derivative=Partials(_where_partial),
+        samples=_where_samples,
+        math=_where_math,
+        doc="a where the condition holds, else b.",
+    )
+)
+
+
+def where(condition: Any, a: Any, b: Any) -> Any:
+    """``a`` where ``condition`` holds, else ``b``; the branch not taken contributes nothing to any derivative."""
+    test = as_bool(coerce.as_node(condition, who="where"))
+    a, b = coerce.as_nodes([a, b], who="where")
+    return apply(WHERE, tuple(coerce.broadcast_together([test, a, b], "where")))
+
+
+class CastAttrs(NamedTuple):
+    """The element type converted to."""
+
+    dtype: DType
+
+
+def _cast_partial(node: Node, i: int) -> Any:
+    inner = node.inputs[0].type.dtype
+    return 1.0 if types.is_float(inner) and types.is_float(node.type.dtype) else None
+
+
+def _cast_samples(rng: np.random.Generator) -> Iterable[Sample]:
+    for dtype in types.DTYPES:
+        yield Sample((rng.normal(size=(3, 4)) * 3,), CastAttrs(dtype), smooth=types.is_float(dtype))
+    yield Sample((rng.integers(-5, 5, size=(7,)),), CastAttrs(FLOAT64), smooth=False)
+    yield Sample((rng.random(9) < 0.5,), CastAttrs(FLOAT64), smooth=False)
+
+
+CAST = register(
+    OpDef(
+        name="cast",
+        kind=Kind.ELEMENTWISE,
+        infer=lambda inputs, attrs: inputs[0].type.with_dtype(attrs.dtype),
+        evaluate=lambda attrs, x: np.asarray(x).astype(attrs.dtype),
+        derivative=Partials(_cast_partial),
+        samples=_cast_samples,
+        attrs=CastAttrs,
+        doc="Conversion of the element type.",
+    )
+)
+
+
+def cast(x: Any, dtype: Any) -> Any:
+    """``x`` converted to ``dtype``; only conversions between floating types carry a derivative."""
+    target = types.as_dtype(dtype)
+    node = coerce.as_node(x)
+    return node if node.type.dtype is target else apply(CAST, (node,), CastAttrs(target))

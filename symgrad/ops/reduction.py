@@ -1,0 +1,399 @@
+"""Reductions.  In: an array and axes.  Out: the array with those axes combined (and kept with size 1, on request).
+
+``sum``, ``prod``, ``max``, ``min``, ``any`` and ``all`` are operations; the others are *defined*: each has a name of its
+own, for reading and for override maps, and a definition in terms of the former, through which it is differentiated,
+batched and compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from symgrad import types
+from symgrad.dims import Size
+from symgrad.errors import DTypeError, ShapeError
+from symgrad.node import Node, apply
+from symgrad.opdef import Constant, Defined, Derivative, Kind, Linear, OpDef, Pair, Sample, register
+from symgrad.ops import coerce, elementwise
+from symgrad.ops.structure import AxesAttrs, broadcast_to, expand_dims
+from symgrad.provenance import user_line
+from symgrad.types import BOOL, INT64, TensorType
+
+__all__ = ["all_", "any_", "log_softmax", "logsumexp", "max_", "mean", "min_", "norm", "prod", "softmax", "sum_"]
+
+
+def _reduced(inputs: tuple[Node, ...], attrs: AxesAttrs) -> TensorType:
+    (x,) = inputs
+    return x.type.with_shape(tuple(size for axis, size in enumerate(x.shape) if axis not in attrs.axes))
+
+
+def restore(node: Node, value: Node) -> Node:
+    """A value of the reduced shape, repeated along the axes that ``node`` reduced."""
+    shape = node.inputs[0].shape
+    return broadcast_to(expand_dims(value, node.attrs.axes), shape)
+
+
+def _batch(node: Node, inputs: tuple[Node, ...], batched: tuple[bool, ...], size: Size) -> Node:
+    made: Node = apply(node.op, inputs, AxesAttrs(tuple(axis + 1 for axis in node.attrs.axes)))
+    return made
+
+
+def _samples(rng: np.random.Generator) -> Iterable[Sample]:
+    for shape, axes in (
+        ((5,), (0,)),
+        ((3, 4), (1,)),
+        ((3, 4), (0,)),
+        ((2, 3, 4), (0, 2)),
+        ((3, 4), (0, 1)),
+        ((40, 3), (0,)),
+    ):
+        yield Sample((rng.normal(size=shape),), AxesAttrs(axes))
+
+
+def _samples_with_empty(rng: np.random.Generator) -> Iterable[Sample]:
+    yield from _samples(rng)
+    yield Sample((np.zeros((0, 3)),), AxesAttrs((0,)))
+    yield Sample((np.zeros((0, 3)),), AxesAttrs((1,)))
+
+
+def _bool_samples(rng: np.random.Generator) -> Iterable[Sample]:
+    for sample in _samples_with_empty(rng):
+        yield Sample((sample.arrays[0] > 0.4,), sample.attrs, smooth=False)
+
+
+def _reduction(
+    name: str, evaluate: Callable[..., Any], derivative: Derivative, samples: Any = _samples, doc: str = ""
+) -> OpDef:
+    return register(
+        OpDef(
+            name=name,
+            kind=Kind.REDUCTION,
+            infer=_reduced,
+            evaluate=evaluate,
+            derivative=derivative,
+            batch=_batch,
+            attrs=AxesAttrs,
+            samples=samples,
+            doc=doc,
+        )
+    )
+
+
+SUM = _reduction(
+    "sum",
+    lambda attrs, x: np.sum(x, attrs.axes, dtype=np.asarray(x).dtype),
+    Linear(lambda node, i, head: restore(node, head)),
+    _samples_with_empty,
+    "Sum over axes.",
+)
+
+
+# -- prod -----------------------------------------------------------------------------------------------------------
+def _others(node: Node) -> Node:
+    """For each element, the product of all others that it was multiplied with: exact at zeros, to every order.
+
+    The reduced axes come last, flattened to one of size k; the k × k table of "element i or, on the diagonal, one" is
+    multiplied along its rows.
+    """
+    from symgrad import ops
+
+    (x,) = node.inputs
+    kept = tuple(axis for axis in range(x.ndim) if axis not in node.attrs.axes)
+    order = (*kept, *node.attrs.axes)
+    moved = ops.transpose(x, order)
+    flat = ops.reshape(moved, (*moved.shape[: len(kept)], -1))
+    size = flat.shape[-1]
+    diagonal = ops.equal(ops.expand_dims(ops.iota(size), 1), ops.iota(size))
+    table = ops.where(diagonal, 1, ops.expand_dims(flat, -2))
+    others = ops.prod(table, axis=-1)
+    back = ops.reshape(others, moved.shape)
+    return ops.transpose(back, tuple(int(i) for i in np.argsort(order)))
+
+
+def _prod_vjp(node: Node, head: Node, wanted: Any) -> list[Node | None]:
+    return [elementwise.multiply(restore(node, head), _others(node))]
+
+
+def _prod_jvp(node: Node, tangents: Any) -> Node:
+    return sum_(elementwise.multiply(tangents[0], _others(node)), axis=node.attrs.axes)
+
+
+PROD = _reduction(
+    "prod",
+    lambda attrs, x: np.prod(x, attrs.axes, dtype=np.asarray(x).dtype),
+    Pair(_prod_jvp, _prod_vjp),
+    _samples_with_empty,
+    "Product over axes.",
+)
+
+
+# -- max and min ----------------------------------------------------------------------------------------------------
+def _share(node: Node) -> Node:
+    """1 / number of ties at the elements that attain the extremum, 0 elsewhere: ties share equally."""
+    (x,) = node.inputs
+    hit = elementwise.equal(x, restore(node, node))
+    count = sum_(elementwise.cast(hit, node.type.dtype), axis=node.attrs.axes)
+    return elementwise.where(hit, restore(node, elementwise.divide(1, count)), 0)
+
+
+def _extremum_vjp(node: Node, head: Node, wanted: Any) -> list[Node | None]:
+    share = _share(node)
+    return [elementwise.where(elementwise.not_equal(share, 0), elementwise.multiply(restore(node, head), share), 0)]
+
+
+def _extremum_jvp(node: Node, tangents: Any) -> Node:
+    share = _share(node)
+    moving = elementwise.where(elementwise.not_equal(share, 0), elementwise.multiply(tangents[0], share), 0)
+    return sum_(moving, axis=node.attrs.axes)
+
+
+MAX = _reduction(
+    "max", lambda attrs, x: np.max(x, attrs.axes), Pair(_extremum_jvp, _extremum_vjp), doc="Largest element over axes."
+)
+MIN = _reduction(
+    "min", lambda attrs, x: np.min(x, attrs.axes), Pair(_extremum_jvp, _extremum_vjp), doc="Smallest element over axes."
+)
+ANY = _reduction(
+    "any", lambda attrs, x: np.any(x, attrs.axes), Constant(), _bool_samples, "Whether any element is true."
+)
+ALL = _reduction(
+    "all", lambda attrs, x: np.all(x, attrs.axes), Constant(), _bool_samples, "Whether all elements are true."
+)
+
+
+def _build(op: OpDef, x: Any, axis: Any, keepdims: bool, dtype: Any = None) -> Any:
+    node = coerce.as_node(x)
+    axes = coerce.normalize_axes(axis, node.ndim, op.name)
+    if dtype is not None:
+        node = elementwise.cast(node, dtype)
+    if op in (MAX, MIN):
+        for one in axes:
+            if isinstance(node.shape[one], int) and node.shape[one] == 0:
+                raise ShapeError(f"{op.name}: axis {one} is empty and has no {op.name}", where=user_line())
+    made = apply(op, (node,), AxesAttrs(axes)) if axes else node
+    return expand_dims(made, axes) if keepdims and axes else made
+
+
+def _summable(x: Any, dtype: Any) -> Any:
+    """NumPy adds and multiplies integers and booleans as int64."""
+    node = coerce.as_node(x)
+    return INT64 if dtype is None and not types.is_float(node.type.dtype) else dtype
+
+
+def sum_(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
+    """Sum over axes (all by default)."""
+    return _build(SUM, x, axis, keepdims, _summable(x, dtype))
+
+
+def prod(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
+    """Product over axes (all by default); its derivative is exact where elements are zero."""
+    return _build(PROD, x, axis, keepdims, _summable(x, dtype))
+
+
+def max_(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Largest element over axes; ties share the derivative equally."""
+    return _build(MAX, x, axis, keepdims)
+
+
+def min_(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Smallest element over axes; ties share the derivative equally."""
+    return _build(MIN, x, axis, keepdims)
+
+
+def any_(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Whether any element is true, over axes."""
+    return _build(ANY, elementwise.as_bool(coerce.as_node(x)), axis, keepdims)
+
+
+def all_(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Whether all elements are true, over axes."""
+    return _build(ALL, elementwise.as_bool(coerce.as_node(x)), axis, keepdims)
+
+
+# -- defined reductions ---------------------------------------------------------------------------------------------
+def _float_node(x: Any, who: str) -> Any:
+    node = coerce.as_node(x)
+    if types.is_float(node.type.dtype):
+        return node
+    if node.type.dtype is BOOL and who != "mean":
+        raise DTypeError(f"{who}: not defined for bool", where=user_line())
+    return elementwise.cast(node, types.FLOAT64)
+
+
+def _defined(
+    name: str, infer: Any, evaluate: Any, define: Any, samples: Any, doc: str, derivative: Derivative = Defined()
+) -> OpDef:
+    return register(
+        OpDef(
+            name=name,
+            kind=Kind.REDUCTION,
+            infer=infer,
+            evaluate=evaluate,
+            derivative=derivative,
+            define=define,
+            batch=_batch,
+            attrs=AxesAttrs,
+            samples=samples,
+            doc=doc,
+        )
+    )
+
+
+def _count(node: Node) -> Node:
+    """The number of elements that each result of a reduction combines, as a scalar of its element type."""
+    from symgrad import ops
+
+    (x,) = node.inputs
+    return _size_of(x, node.attrs.axes, ops.cast)
+
+
+def _size_of(x: Node, axes: tuple[int, ...], cast: Any) -> Any:
+    from symgrad import dims, ops
+
+    return cast(ops.dim_value(dims.product(x.shape[axis] for axis in axes)), x.type.dtype)
+
+
+def _define_mean(inputs: tuple[Node, ...], attrs: AxesAttrs) -> Node:
+    (x,) = inputs
+    made: Node = elementwise.divide(sum_(x, axis=attrs.axes), _size_of(x, attrs.axes, elementwise.cast))
+    return made
+
+
+MEAN = _defined(
+    "mean",
+    _reduced,
+    lambda attrs, x: np.mean(x, attrs.axes),
+    _define_mean,
+    _samples,
+    "Arithmetic mean over axes.",
+    Linear(lambda node, i, head: restore(node, elementwise.divide(head, _count(node)))),
+)
+
+
+def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Arithmetic mean over axes (all by default)."""
+    return _build(MEAN, _float_node(x, "mean"), axis, keepdims)
+
+
+def _shift(x: Node, axes: tuple[int, ...]) -> Node:
+    """The maximum, detached, and 0 where it is infinite: what exponentials may safely be scaled by."""
+    from symgrad import ops
+
+    top = ops.stop_gradient(max_(x, axis=axes, keepdims=True))
+    return elementwise.where(elementwise.isfinite(top), top, 0)
+
+
+def _define_logsumexp(inputs: tuple[Node, ...], attrs: AxesAttrs) -> Node:
+    from symgrad import ops
+
+    (x,) = inputs
+    shift = _shift(x, attrs.axes)
+    total = sum_(elementwise.exp(elementwise.subtract(x, shift)), axis=attrs.axes)
+    made: Node = elementwise.add(elementwise.log(total), ops.squeeze(shift, attrs.axes))
+    return made
+
+
+def _evaluate_logsumexp(attrs: AxesAttrs, x: Any) -> Any:
+    top = np.max(x, attrs.axes, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0).astype(np.asarray(x).dtype)
+    with np.errstate(divide="ignore"):
+        return np.log(np.sum(np.exp(x - top), attrs.axes)) + np.squeeze(top, attrs.axes)
+
+
+LOGSUMEXP = _defined(
+    "logsumexp",
+    _reduced,
+    _evaluate_logsumexp,
+    _define_logsumexp,
+    _samples,
+    "log(sum(exp(x))) over axes, without overflow.",
+)
+
+
+def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """``log(sum(exp(x)))`` over axes, computed from the largest element so that nothing overflows."""
+    return _build(LOGSUMEXP, _float_node(x, "logsumexp"), axis, keepdims)
+
+
+def _same_type(inputs: tuple[Node, ...], attrs: AxesAttrs) -> TensorType:
+    return inputs[0].type
+
+
+def _define_log_softmax(inputs: tuple[Node, ...], attrs: AxesAttrs) -> Node:
+    (x,) = inputs
+    moved = elementwise.subtract(x, _shift(x, attrs.axes))
+    total = sum_(elementwise.exp(moved), axis=attrs.axes, keepdims=True)
+    made: Node = elementwise.subtract(moved, elementwise.log(total))
+    return made
+
+
+def _evaluate_log_softmax(attrs: AxesAttrs, x: Any) -> Any:
+    return x - np.expand_dims(_evaluate_logsumexp(attrs, x), attrs.axes)
+
+
+def _define_softmax(inputs: tuple[Node, ...], attrs: AxesAttrs) -> Node:
+    (x,) = inputs
+    weights = elementwise.exp(elementwise.subtract(x, _shift(x, attrs.axes)))
+    made: Node = elementwise.divide(weights, sum_(weights, axis=attrs.axes, keepdims=True))
+    return made
+
+
+LOG_SOFTMAX = _defined(
+    "log_softmax", _same_type, _evaluate_log_softmax, _define_log_softmax, _samples, "x - logsumexp(x) along axes."
+)
+SOFTMAX = _defined(
+    "softmax",
+    _same_type,
+    lambda attrs, x: np.exp(_evaluate_log_softmax(attrs, x)),
+    _define_softmax,
+    _samples,
+    "exp(x) / sum(exp(x)) along axes.",
+)
+
+
+def log_softmax(x: Any, axis: Any = -1) -> Any:
+    """``x - logsumexp(x)`` along an axis or axes."""
+    node = _float_node(x, "log_softmax")
+    return apply(LOG_SOFTMAX, (node,), AxesAttrs(coerce.normalize_axes(axis, node.ndim, "log_softmax")))
+
+
+def softmax(x: Any, axis: Any = -1) -> Any:
+    """``exp(x) / sum(exp(x))`` along an axis or axes."""
+    node = _float_node(x, "softmax")
+    return apply(SOFTMAX, (node,), AxesAttrs(coerce.normalize_axes(axis, node.ndim, "softmax")))
+
+
+# -- norm -----------------------------------------------------------------------------------------------------------
+def _define_norm(inputs: tuple[Node, ...], attrs: AxesAttrs) -> Node:
+    made: Node = elementwise.sqrt(sum_(elementwise.square(inputs[0]), axis=attrs.axes))
+    return made
+
+
+def _direction(node: Node) -> Node:
+    """x / norm(x), and 0 where the norm is 0: the element of smallest norm of the subdifferential there."""
+    (x,) = node.inputs
+    length = restore(node, node)
+    made: Node = elementwise.where(elementwise.not_equal(length, 0), elementwise.divide(x, length), 0)
+    return made
+
+
+NORM = _defined(
+    "norm",
+    _reduced,
+    lambda attrs, x: np.sqrt(np.sum(np.square(x), attrs.axes)),
+    _define_norm,
+    _samples,
+    "Euclidean norm over axes.",
+    Pair(
+        lambda node, tangents: sum_(elementwise.multiply(_direction(node), tangents[0]), axis=node.attrs.axes),
+        lambda node, head, wanted: [elementwise.multiply(restore(node, head), _direction(node))],
+    ),
+)
+
+
+def norm(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Euclidean norm over axes (Frobenius over all, by default); its gradient at zero is zero."""
+    return _build(NORM, _float_node(x, "norm"), axis, keepdims)

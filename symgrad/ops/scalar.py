@@ -1,0 +1,260 @@
+"""SymPy expressions as elementwise nodes.  In: a SymPy expression and nodes for its symbols.  Out: a node.
+
+This is how elementwise operations get their derivatives (SymPy differentiates the declared expression once, and the
+result is rebuilt from nodes that reuse the forward value) and how :func:`symgrad.from_sympy` reads scalar formulas.
+Refuses what has no elementwise value: unevaluated derivatives, delta and step functions, unknown functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from symgrad.errors import GradientError, TraceError
+from symgrad.node import Node
+from symgrad.opdef import REGISTRY, OpDef
+
+if TYPE_CHECKING:
+    import sympy
+
+__all__ = ["build", "derived_partial"]
+
+
+@cache
+def _functions() -> dict[Any, Callable[..., Any]]:
+    """SymPy function class -> builder, for every elementwise operation whose declared meaning is one SymPy function."""
+    import sympy
+
+    from symgrad import ops
+
+    table: dict[Any, Callable[..., Any]] = {
+        sympy.Abs: ops.absolute,
+        sympy.sign: ops.sign,
+        sympy.Max: _fold(ops.maximum),
+        sympy.Min: _fold(ops.minimum),
+        sympy.Eq: ops.equal,
+        sympy.Ne: ops.not_equal,
+        sympy.StrictLessThan: ops.less,
+        sympy.LessThan: ops.less_equal,
+        sympy.StrictGreaterThan: ops.greater,
+        sympy.GreaterThan: ops.greater_equal,
+        sympy.And: _fold(ops.logical_and),
+        sympy.Or: _fold(ops.logical_or),
+        sympy.Not: ops.logical_not,
+        sympy.Mod: ops.remainder,
+        sympy.loggamma: ops.gammaln,
+    }
+    for op in REGISTRY.values():
+        if op.math is None or op.name not in ops.ELEMENTWISE:
+            continue
+        builder = ops.ELEMENTWISE[op.name]
+        symbols = sympy.symbols(f"x:{builder.arity}", real=True)
+        meaning = op.math(*symbols)
+        if isinstance(meaning, sympy.Function) and meaning.args == symbols:
+            table.setdefault(meaning.func, builder)
+    return table
+
+
+def _fold(builder: Callable[..., Any]) -> Callable[..., Any]:
+    def folded(*args: Any) -> Any:
+        result = args[0]
+        for arg in args[1:]:
+            result = builder(result, arg)
+        return result
+
+    return folded
+
+
+def build(expression: sympy.Basic, values: Mapping[Any, Any]) -> Any:
+    """The SymPy expression as a node.
+
+    Parameters
+    ----------
+    expression : sympy.Basic
+    values : mapping of sympy.Symbol to Node or number
+
+    Raises
+    ------
+    TraceError
+        The expression holds a symbol without a value or a function that has no elementwise operation.
+    """
+    made: dict[Any, Any] = dict(values)
+    pending = [expression]
+    while pending:
+        one = pending[-1]
+        if one in made:
+            pending.pop()
+            continue
+        missing = [arg for arg in _parts(one) if arg not in made]
+        if missing:
+            pending.extend(missing)
+        else:
+            pending.pop()
+            made[one] = _convert(one, made)
+    return made[expression]
+
+
+def _parts(one: Any) -> list[Any]:
+    import sympy
+
+    if one.is_Mul:
+        numerator, denominator = _fraction(one)
+        return [part for part in (*numerator, *denominator) if part is not one]
+    if one.is_Pow and one.base is not sympy.E:
+        exponent = -one.exp if _is_negative(one.exp) else one.exp
+        if exponent != one.exp:
+            return (
+                [sympy.Pow(one.base, exponent, evaluate=True)] if one.base.is_Number is False else [one.base, exponent]
+            )
+        return [one.base] if exponent in (sympy.S.Half, 2) else [one.base, exponent]
+    if isinstance(one, sympy.Piecewise):
+        return [part for pair in one.args for part in pair.args]
+    return list(one.args)
+
+
+def _is_negative(exponent: Any) -> bool:
+    return bool(exponent.could_extract_minus_sign()) if not exponent.is_number else bool(exponent.is_negative)
+
+
+def _fraction(product: Any) -> tuple[list[Any], list[Any]]:
+    """Factors above and below the line; rational coefficients stay above as one number."""
+    import sympy
+
+    above: list[Any] = []
+    below: list[Any] = []
+    for factor in product.args:
+        if factor.is_Pow and factor.exp.is_number and factor.exp.is_negative:
+            below.append(sympy.Pow(factor.base, -factor.exp))
+        else:
+            above.append(factor)
+    return above, below
+
+
+def _convert(one: Any, made: Mapping[Any, Any]) -> Any:
+    import sympy
+
+    from symgrad import ops
+
+    if one.is_Integer:
+        return int(one)
+    if one.is_Number or one.is_NumberSymbol:
+        return float(one)
+    if one is sympy.true or one is sympy.false:
+        return bool(one)
+    if one.is_Add:
+        return _add([made[arg] for arg in one.args], [_negated(arg) for arg in one.args])
+    if one.is_Mul:
+        above, below = _fraction(one)
+        top = _product([made[part] for part in above])
+        return ops.divide(top, _product([made[part] for part in below])) if below else top
+    if one.is_Pow:
+        return _power(one, made)
+    if isinstance(one, sympy.exp):
+        return ops.exp(made[one.args[0]])
+    if isinstance(one, sympy.Piecewise):
+        return _piecewise(one, made)
+    builder = _functions().get(one.func)
+    if builder is None:
+        kind = "symbol" if one.is_Symbol else "function"
+        raise TraceError(f"SymPy {kind} {one} has no elementwise meaning here", hint="give a value for each symbol")
+    return builder(*(made[arg] for arg in one.args))
+
+
+def _negated(term: Any) -> bool:
+    return bool(term.could_extract_minus_sign())
+
+
+def _add(values: list[Any], negated: list[bool]) -> Any:
+    """The sum, written with the positive terms first so that it reads as ``1 - x`` rather than ``-x + 1``."""
+    from symgrad import ops
+
+    ordered = [value for value, minus in zip(values, negated, strict=True) if not minus]
+    ordered += [value for value, minus in zip(values, negated, strict=True) if minus]
+    total = ordered[0]
+    for value in ordered[1:]:
+        inner = _inside_minus(value)
+        total = ops.add(total, value) if inner is None else ops.subtract(total, inner)
+    return total
+
+
+def _inside_minus(value: Any) -> Any:
+    if isinstance(value, (int, float)) and value < 0:
+        return -value
+    return value.inputs[0] if isinstance(value, Node) and value.op.name == "negative" else None
+
+
+def _product(values: list[Any]) -> Any:
+    from symgrad import ops
+
+    total: Any = 1
+    for value in values:
+        if isinstance(value, (int, float)) and isinstance(total, (int, float)):
+            total = total * value
+        elif isinstance(total, (int, float)) and total == 1:
+            total = value
+        elif isinstance(total, (int, float)) and total == -1:
+            total = ops.negative(value)
+        else:
+            total = ops.multiply(total, value)
+    return total
+
+
+def _power(one: Any, made: Mapping[Any, Any]) -> Any:
+    import sympy
+
+    from symgrad import ops
+
+    if one.base is sympy.E:
+        return ops.exp(made[one.exp])
+    if _is_negative(one.exp):
+        positive = sympy.Pow(one.base, -one.exp)
+        if positive in made:
+            return ops.divide(1, made[positive])
+        return ops.power(made[one.base], float(one.exp))
+    if one.exp == sympy.S.Half:
+        return ops.sqrt(made[one.base])
+    if one.exp == 2:
+        return ops.square(made[one.base])
+    return ops.power(made[one.base], made[one.exp])
+
+
+def _piecewise(one: Any, made: Mapping[Any, Any]) -> Any:
+    from symgrad import ops
+
+    pairs = [(made[value], made[condition]) for value, condition in one.args]
+    last, condition = pairs[-1]
+    if condition is not True:
+        last = ops.where(condition, last, float("nan"))
+    for value, test in reversed(pairs[:-1]):
+        last = ops.where(test, value, last)
+    return last
+
+
+# -- derivatives from declarations ----------------------------------------------------------------------------------
+_FORBIDDEN = ("DiracDelta", "Heaviside", "Derivative", "Subs")
+
+
+@cache
+def _differentiated(op: OpDef, position: int) -> tuple[Any, Any, tuple[Any, ...]]:
+    import inspect
+
+    import sympy
+
+    assert op.math is not None
+    arity = len(inspect.signature(op.math).parameters)
+    symbols = sympy.symbols(f"x:{arity}", real=True)
+    output = sympy.Symbol("y", real=True)
+    meaning = op.math(*symbols)
+    slope = sympy.diff(meaning, symbols[position])
+    if slope.has(*(getattr(sympy, name) for name in _FORBIDDEN)):
+        raise GradientError(
+            f"{op.name}: SymPy's derivative {slope} is no elementwise expression", hint="state the derivative"
+        )
+    return slope.subs(meaning, output), output, symbols
+
+
+def derived_partial(node: Node, position: int) -> Any:
+    """The derivative of an elementwise node by SymPy, as nodes that reuse the forward value."""
+    slope, output, symbols = _differentiated(node.op, position)
+    return build(slope, {output: node, **dict(zip(symbols, node.inputs, strict=True))})
