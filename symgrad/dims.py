@@ -344,8 +344,11 @@ def maximum(left: Size, right: Size) -> Size:
         return left
     if at_least(right, left):
         return right
-    first, second = sorted((left, right), key=str)
-    return _of_atom(_atom("max", f"max({first}, {second})", first, second))
+    # max(a, b) = b + max(a - b, 0): one spelling for all of a kind
+    if isinstance(left, int) or (isinstance(right, Dim) and str(left) < str(right)):
+        left, right = right, left
+    excess = _sum(left, right, -1)
+    return _sum(_of_atom(_atom("max", f"max({excess}, 0)", excess, 0)), right, 1)
 
 
 def minimum(left: Size, right: Size) -> Size:
@@ -366,8 +369,13 @@ def _lower_bound(size: Size) -> int | None:
     """An integer that the size certainly reaches, or None."""
     if isinstance(size, int):
         return size
-    if any(c < 0 for _, c in size.terms):
-        return None
+    for monomial, c in size.terms:
+        if c < 0 and len(monomial) == 1 and monomial[0].kind == "max":
+            # either operand may be the larger: the smaller bound of the two holds
+            choices = [_lower_bound(substitute(size, {monomial[0]: operand})) for operand in monomial[0].operands]
+            return None if None in choices else min(one for one in choices if one is not None)
+        if c < 0:
+            return None
     bound = size.offset
     for monomial, c in size.terms:
         smallest = 1

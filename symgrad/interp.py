@@ -69,6 +69,8 @@ def concrete(attrs: Any, values: Mapping[Atom, Size]) -> Any:
     """Attributes with every dimension replaced by its size."""
     if isinstance(attrs, Dim):
         return dims.substitute(attrs, values)
+    if isinstance(attrs, TensorType):
+        return attrs.with_shape(concrete(attrs.shape, values))
     if isinstance(attrs, tuple):
         parts = [concrete(part, values) for part in attrs]
         return type(attrs)(*parts) if hasattr(attrs, "_fields") else tuple(parts)

@@ -103,9 +103,10 @@ def apply(op: OpDef, inputs: tuple[Node, ...], attrs: Any = ()) -> Any:
     Raises whatever the operation's type rule raises for inputs that do not fit.
     """
     context = provenance.current.get()
+    identity = context.identity if inputs else None  # a placeholder is the same in every scope
     # Identities are safe in the key: the entry's node keeps its inputs alive, and dies before them.  A key without
     # references to containers is soon left alone by the garbage collector.
-    key = (id(op), attrs, context.identity, *map(id, inputs))
+    key = (id(op), attrs, identity, *map(id, inputs))
     reference = _table.get(key)
     node = reference() if reference is not None else None
     if node is None:
@@ -113,7 +114,7 @@ def apply(op: OpDef, inputs: tuple[Node, ...], attrs: Any = ()) -> Any:
         face = Node if kind.__class__ is TupleType else _faces[1 if kind.shape else 0]
         node = face.__new__(face)
         node.op, node.inputs, node.attrs, node.type = op, inputs, attrs, kind
-        node.context = context.identity
+        node.context = identity
         node.sites = ()
         made = _Reference(node, _forget)
         made.key = key

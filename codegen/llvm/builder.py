@@ -50,9 +50,10 @@ class Module:
         *,
         public: bool = False,
         attributes: str = "",
+        distinct: bool = False,
     ) -> Function:
-        """A new function; ``attributes`` such as ``noinline cold``."""
-        made = Function(self, name, parameters, result, public, attributes)
+        """A new function; ``attributes`` such as ``noinline cold``; ``distinct``: its pointers do not overlap."""
+        made = Function(self, name, parameters, result, public, attributes, distinct)
         self.functions[name] = made
         return made
 
@@ -109,6 +110,7 @@ class Function:
         result: Type | None,
         public: bool,
         attributes: str,
+        distinct: bool = False,
     ) -> None:
         self.module, self.name, self.target = module, name, module.target
         self.parameters = {own: Value(f"%{own}", kind) for own, kind in parameters}
@@ -117,13 +119,11 @@ class Function:
         self.block = "entry"
         self.flags = "contract "
         self._count = 0
-        arguments = ", ".join(self._parameter(kind, own) for own, kind in parameters)
+        alone = " noalias" if distinct else ""
+        arguments = ", ".join(f"{kind.text}{alone if kind.element == 'ptr' else ''} %{own}" for own, kind in parameters)
         linkage = "" if public else "internal "
         spaced = f" {attributes}" if attributes else ""
         self.header = f"define {linkage}{result.text if result else 'void'} @{name}({arguments}){spaced} #0 {{"
-
-    def _parameter(self, kind: Type, name: str) -> str:
-        return f"{kind.text} %{name}"
 
     def __getitem__(self, name: str) -> Value:
         return self.parameters[name]
@@ -330,12 +330,10 @@ class Function:
 
     def horizontal(self, combine: Callable[[Value, Value], Value], a: Value) -> Value:
         """All lanes combined by halving, in a fixed order."""
-        while a.type.lanes > 1:
+        while a.type.lanes > 2:
             half = a.type.lanes // 2
             a = combine(self.shuffle(a, None, range(half)), self.shuffle(a, None, range(half, 2 * half)))
-        if a.type.text.startswith("<"):
-            a = self.extract(a, 0)
-        return a
+        return combine(self.extract(a, 0), self.extract(a, 1)) if a.type.lanes == 2 else a
 
     # -- memory ----------------------------------------------------------------------------------------------------
     def gep(self, pointer: Value, index: Int, element: Type) -> Value:

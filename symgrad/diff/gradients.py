@@ -159,12 +159,6 @@ def pushforward(ys: Any, xs: Any, tangents: Any) -> list[Any]:
 
 
 # -- Jacobians ------------------------------------------------------------------------------------------------------
-def _basis(kind: types.TensorType) -> Any:
-    """One unit array for each element: shape (size, *shape)."""
-    size = kind.size
-    return ops.reshape(ops.eye(size, dtype=kind.dtype), (size, *kind.shape))
-
-
 def choose_mode(y: Any, x: Any) -> str:
     """Forward mode where it needs no more directions than reverse mode has heads, and for dynamic results."""
     rows, columns = y.type.size, x.type.size
@@ -235,7 +229,7 @@ def _forward_jacobian(y: Any, x: Any) -> Any:
 
 def _over_basis(value: Any, direction: Any) -> Any:
     """A derivative linear in a direction, evaluated for every unit direction along a new first axis."""
-    units = _basis(direction.type)
+    units = ops.basis(direction.type)
     (made, moved), *_ = vectorize([value], {direction: units}, units.shape[0])
     return made if moved else ops.broadcast_to(made, (units.shape[0], *made.shape))
 

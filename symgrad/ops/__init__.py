@@ -78,7 +78,7 @@ from symgrad.ops.reduction import log_softmax, logsumexp, mean, norm, prod, soft
 from symgrad.ops.reduction import max_ as max
 from symgrad.ops.reduction import min_ as min
 from symgrad.ops.reduction import sum_ as sum
-from symgrad.ops.source import constant, dim_value, iota, number, parameter, placeholders, symbol, uniform_value
+from symgrad.ops.source import basis, constant, dim_value, iota, number, parameter, placeholders, symbol, uniform_value
 from symgrad.ops.structure import (
     assert_shape,
     broadcast_to,

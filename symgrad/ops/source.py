@@ -24,6 +24,7 @@ from symgrad.types import BOOL, FLOAT64, INT64, DType, TensorType
 
 __all__ = [
     "Literal",
+    "basis",
     "constant",
     "dim_value",
     "iota",
@@ -80,6 +81,10 @@ class ParameterAttrs(NamedTuple):
 
 class IotaAttrs(NamedTuple):
     size: Size
+
+
+class BasisAttrs(NamedTuple):
+    type: TensorType
 
 
 class DimAttrs(NamedTuple):
@@ -140,6 +145,18 @@ IOTA = register(
         samples=lambda rng: [Sample((), IotaAttrs(5)), Sample((), IotaAttrs(0))],
         attrs=IotaAttrs,
         doc="The integers 0 .. size-1.",
+    )
+)
+BASIS = register(
+    OpDef(
+        name="basis",
+        kind=Kind.SOURCE,
+        infer=lambda inputs, attrs: types.of(attrs.type.dtype, (attrs.type.size, *attrs.type.shape)),
+        evaluate=lambda attrs: np.eye(attrs.type.size, dtype=attrs.type.dtype).reshape((-1, *attrs.type.shape)),
+        derivative=Constant(),
+        samples=lambda rng: [Sample((), BasisAttrs(types.of(FLOAT64, (2, 3))))],
+        attrs=BasisAttrs,
+        doc="One unit array for each element of a type: directions, whose zeros annihilate whatever they multiply.",
     )
 )
 DIM_VALUE = register(
@@ -246,6 +263,11 @@ def iota(size: Size) -> Any:
     if isinstance(size, int) and size < 0:
         raise ShapeError(f"iota: negative size {size}")
     return apply(IOTA, (), IotaAttrs(size))
+
+
+def basis(kind: TensorType) -> Any:
+    """All unit arrays of a type, along a new first axis."""
+    return apply(BASIS, (), BasisAttrs(kind))
 
 
 def dim_value(dim: Size) -> Any:

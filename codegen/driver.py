@@ -1,0 +1,111 @@
+"""From a graph to an object file.  In: results, placeholders, updates, a target.  Out: machine code and what is known of it.
+
+The stages, in order: canonical graph, partition into stages of the loop IR, LLVM text, object.  Each is timed.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from codegen.emit.kernel import emit_kernel
+from codegen.llvm.toolchain import compile_object
+from codegen.lower.canonical import canonical
+from codegen.lower.finish import finish
+from codegen.lower.loopir import Program
+from codegen.lower.partition import Request, partition
+from codegen.signature import Argument, KernelSpec, dims_of
+from codegen.target import Target
+from symgrad.dims import Size
+from symgrad.node import Node
+
+__all__ = ["Compiled", "compile_body"]
+
+
+class Compiled(NamedTuple):
+    """One compiled kernel body.
+
+    Attributes
+    ----------
+    spec : its interface
+    text : LLVM IR
+    object : object file
+    program : loop IR
+    workspace : bytes of its arena
+    seconds : time of each stage
+    """
+
+    spec: KernelSpec
+    text: str
+    object: bytes
+    program: Program
+    workspace: Size
+    seconds: dict[str, float]
+    target: Target
+
+
+def identifier(name: str) -> str:
+    """A C identifier from any name."""
+    made = re.sub(r"\W", "_", name)
+    return made if made and not made[0].isdigit() else f"k_{made}"
+
+
+def compile_body(
+    outputs: Sequence[Node],
+    inputs: Sequence[Node],
+    updates: Sequence[tuple[Node, Node]],
+    name: str,
+    target: Target,
+    output_names: Sequence[str] | None = None,
+) -> Compiled:
+    """Compile results of placeholders to machine code.
+
+    Raises
+    ------
+    CompileError
+        Something has no machine code.
+    """
+    seconds: dict[str, float] = {}
+    start = time.perf_counter()
+
+    def lap(stage: str) -> None:
+        nonlocal start
+        now = time.perf_counter()
+        seconds[stage] = now - start
+        start = now
+
+    values = canonical([*outputs, *(value for _, value in updates)])
+    results, news = values[: len(outputs)], values[len(outputs) :]
+    lap("canonical")
+    variables = [variable for variable, _ in updates]
+    lowered = partition(Request(tuple(results), tuple(inputs), tuple(zip(variables, news, strict=True))))
+    program = finish(lowered.program)
+    lap("loops")
+    types = [node.type for node in (*inputs, *variables)]
+    spec = KernelSpec(
+        identifier(name),
+        tuple(Argument(node.attrs.name, node.type) for node in inputs),
+        tuple(Argument(node.attrs.name, node.type) for node in variables),
+        tuple(Argument(own, node.type) for own, node in zip(output_names or _numbered(outputs), outputs, strict=True)),
+        dims_of(types),
+        lowered.messages,
+    )
+    module, arena = emit_kernel(program, spec, target)
+    text = module.text()
+    lap("llvm text")
+    obj = compile_object(text, target, _level(text))
+    lap("machine code")
+    return Compiled(spec, text, obj, program, arena.size, seconds, target)
+
+
+def _numbered(outputs: Sequence[Any]) -> list[str]:
+    return ["out"] if len(outputs) == 1 else [f"out{k}" for k in range(len(outputs))]
+
+
+_HUGE = 4_000_000  # characters of LLVM text beyond which quick code generation is chosen
+
+
+def _level(text: str) -> int:
+    return 2 if len(text) < _HUGE else 1

@@ -1,0 +1,1 @@
+"""Emission: the loop IR becomes LLVM functions with explicit vectors."""

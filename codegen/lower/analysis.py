@@ -1,0 +1,183 @@
+"""Facts about a graph that decide its partition.  In: nodes and what must be stored.  Out: loops, costs, what else to store.
+
+Every fact is found by one pass over the nodes in topological order.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from codegen.lower.access import contraction_labels
+from codegen.lower.schedule import COST
+from symgrad import dims
+from symgrad.dims import Size
+from symgrad.node import Node
+from symgrad.opdef import Kind
+from symgrad.ops.contraction import label_sizes
+
+__all__ = ["Facts", "analyse"]
+
+_REPEAT = 8  # cycles per element from which a value that several nests need is stored
+_TYPICAL = 100  # the size that a dynamic axis is taken for
+_LIMIT = 1_000_000
+
+Domain = tuple[Size, ...]  # extents of loop axes, sorted
+
+
+class Facts(NamedTuple):
+    """What the analysis found.
+
+    Attributes
+    ----------
+    flat : whether an array's elements only depend on elements at the same row-major position
+    domains : extents of the loops that computing an element (and what it reduces) runs through
+    forced : arrays to store because several nests need them
+    """
+
+    flat: dict[Node, bool]
+    domains: dict[Node, Domain]
+    forced: set[Node]
+    is_unrolled: Callable[[Size], bool]
+
+    def domain(self, sources: Sequence[Node], shape: Sequence[Size], flat: bool) -> Any:
+        """The loops of a writer."""
+        own = [dims.product(shape)] if flat else list(shape)
+        made = _loops(own, self.is_unrolled)
+        return made if flat else _merged([made, *(self.domains[node] for node in sources)])
+
+
+def analyse(
+    order: Sequence[Node], request: Any, forced: set[Node], arguments: set[Node], is_unrolled: Callable[[Size], bool]
+) -> Facts:
+    """Facts of a graph, given what must be stored."""
+    more: set[Node] = set()
+    while True:
+        stored = arguments | forced | more
+        facts = Facts(_flat(order, stored), _domains(order, stored, is_unrolled), more, is_unrolled)
+        found = _repeated(order, request, stored, facts)
+        if not found:
+            return facts
+        more |= found
+
+
+# -- flatness -------------------------------------------------------------------------------------------------------
+def _flat(order: Sequence[Node], stored: set[Node]) -> dict[Node, bool]:
+    flat: dict[Node, bool] = {}
+    for node in order:
+        flat[node] = _is_flat(node, flat, stored)
+    return flat
+
+
+def _is_flat(node: Node, flat: dict[Node, bool], stored: set[Node]) -> bool:
+    """Of the node's own value, with stored inputs read row-major."""
+
+    def readable(one: Node) -> bool:
+        return one in stored or flat[one]
+
+    name = node.op.name
+    if node.op.kind is Kind.ELEMENTWISE or name in ("expand_dims", "squeeze", "reshape", "assert_shape"):
+        return all(readable(one) for one in node.inputs)
+    if name == "broadcast_to":
+        return all(isinstance(size, int) and size == 1 for size in node.inputs[0].shape)
+    if name == "constant":
+        return bool(node.attrs.value.array.size == 1)
+    return node in stored and not node.inputs
+
+
+# -- loops ----------------------------------------------------------------------------------------------------------
+def _loops(shape: Sequence[Size], is_unrolled: Callable[[Size], bool]) -> Domain:
+    return tuple(sorted((size for size in shape if not is_unrolled(size)), key=str))
+
+
+def _merged(domains: Sequence[Domain]) -> Domain:
+    """Each extent as often as the domain that has it most often."""
+    if len(domains) == 1 or all(one is domains[0] for one in domains[1:]):
+        return domains[0]
+    counts: Counter[Size] = Counter()
+    for domain in set(domains):
+        counts |= Counter(domain)  # sizes are compared by identity here, as keys
+    return tuple(sorted((size for size, count in counts.items() for _ in range(count)), key=str))
+
+
+def _domains(order: Sequence[Node], stored: set[Node], is_unrolled: Callable[[Size], bool]) -> dict[Node, Domain]:
+    made: dict[Node, Domain] = {}
+    shapes: dict[Any, Domain] = {}
+    for node in order:
+        shape = node.type.shape if hasattr(node.type, "shape") else ()
+        own = shapes.get(shape)
+        if own is None:
+            own = shapes[shape] = _loops(shape, is_unrolled)
+        if node.op.name in ("matmul", "einsum"):
+            own = _loops(list(label_sizes(node.inputs, contraction_labels(node)).values()), is_unrolled)
+        inside = [made[one] for one in node.inputs if one not in stored]
+        if node.op.kind is Kind.REDUCTION:
+            inside.append(_loops(node.inputs[0].shape, is_unrolled))
+        made[node] = _merged([own, *inside]) if inside else own
+    return made
+
+
+# -- repeated work --------------------------------------------------------------------------------------------------
+def _repeated(order: Sequence[Node], request: Any, stored: set[Node], facts: Facts) -> set[Node]:
+    """Expensive values that nests of several kinds would each compute: the last ones that they share."""
+    levels = _levels(order, stored)
+    pulled: dict[Node, frozenset[Any]] = {}
+    none: frozenset[Any] = frozenset()
+    for node in [*request.outputs, *(value for _, value in request.updates)]:
+        pulled[node] = pulled.get(node, none) | {_nest_key(node, levels, facts)}
+    users: dict[Node, list[Node]] = {}
+    for node in reversed(order):
+        keys = frozenset({_nest_key(node, levels, facts)}) if node in stored else pulled.get(node, none)
+        for one in node.inputs:
+            users.setdefault(one, []).append(node)
+            if one not in stored:
+                before = pulled.get(one, none)
+                pulled[one] = keys if not before else before if keys <= before else before | keys
+    costs = _costs(order, stored)
+    found = set()
+    for node in order:
+        keys = pulled.get(node, none)
+        if node in stored or len(keys) < 2 or costs[node] < _REPEAT or not node.inputs:
+            continue
+        if all(pulled.get(user, none) == keys and user not in stored for user in users.get(node, ())) and users.get(node):
+            continue  # something nearer to the results is shared as well
+        found.add(node)
+    return found
+
+
+def _levels(order: Sequence[Node], stored: set[Node]) -> dict[Node, int]:
+    levels: dict[Node, int] = {}
+    for node in order:
+        inside = max((levels[one] for one in node.inputs), default=0)
+        levels[node] = inside + 1 if node in stored and node.inputs else inside
+    return levels
+
+
+def _nest_key(node: Node, levels: dict[Node, int], facts: Facts) -> Any:
+    flat = facts.flat[node] and node.ndim > 1
+    level = max((levels[one] for one in node.inputs), default=0)
+    return level, facts.domain([node], node.shape, flat)
+
+
+def _costs(order: Sequence[Node], stored: set[Node]) -> dict[Node, int]:
+    """Cycles to compute one element, from stored arrays."""
+    costs: dict[Node, int] = {}
+    for node in order:
+        inside = sum(0 if one in stored else costs[one] for one in node.inputs)
+        own = COST.get(node.op.name, 1) if node.op.kind is Kind.ELEMENTWISE else 0
+        costs[node] = min(own + inside * _repeats(node), _LIMIT) if node.op.kind is not Kind.CONTRACTION else _LIMIT
+        if node.op.kind is Kind.REDUCTION:
+            costs[node] = min(costs[node] + _repeats(node), _LIMIT)
+    return costs
+
+
+def _repeats(node: Node) -> int:
+    """How many elements of its input an element of a reduction combines."""
+    if node.op.kind is not Kind.REDUCTION:
+        return 1
+    total = 1
+    for axis in node.attrs.axes:
+        size = node.inputs[0].shape[axis]
+        total *= size if isinstance(size, int) else _TYPICAL
+    return max(total, 1)

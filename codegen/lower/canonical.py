@@ -1,0 +1,100 @@
+"""The graph as the code generator wants it.  In: outputs.  Out: the same values without names, scopes and composites.
+
+Scopes and override maps are dropped and everything is interned anew, so nothing is computed twice; operations with a
+definition are replaced by it; identities disappear; products of more than two arrays become pairs, in a cheap order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from symgrad import ops
+from symgrad.dims import Dim
+from symgrad.node import Node, apply, topological
+from symgrad.opdef import REGISTRY
+from symgrad.ops.contraction import label_sizes
+from symgrad.provenance import observed
+from symgrad.rewrite import EXACT, STABLE, Rule, rewrite
+
+__all__ = ["canonical"]
+
+_TYPICAL = 100  # the size that a dynamic dimension is taken for when orders are compared
+
+
+def canonical(outputs: Sequence[Node]) -> list[Any]:
+    """The outputs, ready for lowering."""
+    with observed(_Silent()):
+        plain = _without_context(outputs)
+        defined = tuple(op.name for op in REGISTRY.values() if op.define is not None)
+        # Definitions come second: a stability rule would turn what a definition spells out back into its name.
+        stable, _ = rewrite(plain, [*EXACT, *STABLE])
+        made, _ = rewrite(stable, [*EXACT, *_RULES, Rule("definition", defined, _define)])
+    return made
+
+
+class _Silent:
+    def note(self, node: Node) -> None:
+        return None
+
+
+def _without_context(outputs: Sequence[Node]) -> list[Node]:
+    new: dict[Node, Node] = {}
+    for node in topological(outputs):
+        inputs = tuple(new[one] for one in node.inputs)
+        same = node.context is None and all(a is b for a, b in zip(inputs, node.inputs, strict=True))
+        made = node if same else apply(node.op, inputs, node.attrs)
+        if not made.sites:
+            made.sites = node.sites
+        new[node] = made
+    return [new[node] for node in outputs]
+
+
+def _define(node: Node) -> Any:
+    assert node.op.define is not None
+    return node.op.define(node.inputs, node.attrs)
+
+
+def _skip_identity(node: Node) -> Any:
+    return node.inputs[0]
+
+
+def _item(node: Node) -> Any:
+    inner = node.inputs[0]
+    return inner.inputs[node.attrs.index] if inner.op.name == "custom_gradient" else None
+
+
+def _pairs(node: Node) -> Any:
+    """A product of several arrays as products of two, in the order that NumPy's planner finds cheapest."""
+    if len(node.inputs) <= 2:
+        return None
+    attrs = node.attrs
+    sizes = {label: _TYPICAL if isinstance(size, Dim) else max(size, 1) for label, size in label_sizes(node.inputs, attrs).items()}
+    shapes = [np.broadcast_to(0.0, [sizes[label] for label in labels]) for labels in attrs.inputs]
+    operands: list[Any] = [one for pair in zip(shapes, map(list, attrs.inputs), strict=True) for one in pair]
+    path = np.einsum_path(*operands, list(attrs.output), optimize="optimal" if len(node.inputs) <= 6 else "greedy")[0][1:]
+    pending = list(zip(node.inputs, attrs.inputs, strict=True))
+    for positions in path:
+        chosen = [pending.pop(position) for position in sorted(positions, reverse=True)]
+        pending.append(_combine(chosen, pending, attrs.output))
+    return pending[0][0]
+
+
+def _combine(chosen: list[Any], rest: list[Any], output: Sequence[int]) -> Any:
+    """The product of some operands, keeping the labels that are still needed."""
+    needed = {label for _, labels in rest for label in labels} | set(output)
+    kept: list[int] = []
+    for _, labels in chosen:
+        kept += [label for label in labels if label in needed and label not in kept]
+    if not rest:
+        kept = list(output)
+    return ops.einsum_labels([node for node, _ in chosen], [labels for _, labels in chosen], kept), tuple(kept)
+
+
+_RULES = [
+    Rule("identity", ("identity", "stop_gradient"), _skip_identity),
+    Rule("custom gradient", ("item",), _item),
+    Rule("pairs", ("einsum",), _pairs),
+]

@@ -1,0 +1,153 @@
+"""Last changes to a loop program.  In: a program.  Out: the same, with updates in place and long straight code cut up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from codegen.lower.arena import stage_uses
+from codegen.lower.loopir import (
+    Buffer,
+    Const,
+    Copy,
+    For,
+    IndexValue,
+    Let,
+    Load,
+    Nest,
+    Offset,
+    Program,
+    Scatter,
+    Store,
+    statements,
+)
+
+__all__ = ["finish"]
+
+CHUNK = 2000  # statements of straight-line code in one function
+
+
+def finish(program: Program) -> Program:
+    """Write variables in place where nothing reads their old value any more, and cut long straight-line nests."""
+    return _chunked(_in_place(program))
+
+
+# -- updates in place -----------------------------------------------------------------------------------------------
+def _in_place(program: Program) -> Program:
+    stages = list(program.stages)
+    replaced: dict[Buffer, Buffer] = {}
+    for copy in [one for one in stages if isinstance(one, Copy) and one.target.kind == "variable"]:
+        writers = [k for k, one in enumerate(stages) if copy.source in stage_uses(one).writes]
+        readers = [k for k, one in enumerate(stages) if copy.source in stage_uses(one).reads and one is not copy]
+        if len(writers) != 1 or readers or not isinstance(stages[writers[0]], Nest):
+            continue
+        at = writers[0]
+        later = [one for one in stages[at + 1 :] if one is not copy and copy.target in stage_uses(one).reads]
+        if not later and _only_own_elements(stages[at], copy.source, copy.target):
+            stages[at] = Nest(_renamed(stages[at].body, copy.source, copy.target))
+            stages.remove(copy)
+            replaced[copy.source] = copy.target
+    kept = tuple(buffer for buffer in program.buffers if buffer not in replaced)
+    return Program(kept, tuple(stages))
+
+
+def _only_own_elements(nest: Nest, source: Buffer, target: Buffer) -> bool:
+    """Whether, in every block, the old value is read only at the places that the block overwrites afterwards."""
+
+    def holds(block: Sequence[Any]) -> bool:
+        stored = {one.offset for one in block if isinstance(one, Store) and one.buffer is source and not one.add}
+        for one in block:
+            if isinstance(one, Load) and one.buffer is target and one.offset not in stored:
+                return False
+            if isinstance(one, Scatter) and one.buffer is source:
+                return False
+            if isinstance(one, For) and not holds(one.body):
+                return False
+        return True
+
+    loops_that_read = [one for one in nest.body if isinstance(one, For) and _touches(one, target, Load)]
+    loops_that_write = [one for one in nest.body if isinstance(one, For) and _touches(one, source, Store)]
+    return holds(nest.body) and len(loops_that_write) <= 1 and (not loops_that_read or loops_that_read == loops_that_write)
+
+
+def _touches(loop: For, buffer: Buffer, kind: type) -> bool:
+    return any(isinstance(one, kind) and one.buffer is buffer for one in statements(loop.body))
+
+
+def _renamed(block: Sequence[Any], old: Buffer, new: Buffer) -> tuple[Any, ...]:
+    out = []
+    for one in block:
+        if isinstance(one, For):
+            out.append(one._replace(body=_renamed(one.body, old, new)))
+        elif isinstance(one, (Load, Store, Scatter)) and one.buffer is old:
+            out.append(one._replace(buffer=new))
+        else:
+            out.append(one)
+    return tuple(out)
+
+
+# -- long straight-line code ----------------------------------------------------------------------------------------
+def _chunked(program: Program) -> Program:
+    stages: list[Any] = []
+    buffers = list(program.buffers)
+    for stage in program.stages:
+        if isinstance(stage, Nest) and len(stage.body) > CHUNK and not any(isinstance(one, For) for one in stage.body):
+            stages.extend(_cut(stage, buffers))
+        else:
+            stages.append(stage)
+    return Program(tuple(buffers), tuple(stages))
+
+
+def _cut(nest: Nest, buffers: list[Buffer]) -> list[Nest]:
+    """Pieces of bounded length; values that a later piece needs travel through a temporary array per element type."""
+    pieces = [list(nest.body[k : k + CHUNK]) for k in range(0, len(nest.body), CHUNK)]
+    home = {one.id: k for k, piece in enumerate(pieces) for one in piece if hasattr(one, "id")}
+    made_by = {one.id: one for piece in pieces for one in piece if hasattr(one, "id")}
+    crossing: dict[int, Offset] = {}
+    rooms: dict[Any, Buffer] = {}
+    counts: dict[Any, int] = {}
+    for k, piece in enumerate(pieces):
+        for one in piece:
+            for value in _values(one):
+                if home[value] != k and value not in crossing and not isinstance(made_by[value], Const):
+                    dtype = _dtype(made_by[value])
+                    crossing[value] = Offset(counts.get(dtype, 0), (), ())
+                    counts[dtype] = counts.get(dtype, 0) + 1
+    for dtype, count in counts.items():
+        rooms[dtype] = Buffer(f"x{len(buffers)}", dtype, count, "temporary")
+        buffers.append(rooms[dtype])
+    return [Nest(tuple(_joined(k, piece, home, made_by, crossing, rooms))) for k, piece in enumerate(pieces)]
+
+
+def _joined(
+    k: int, piece: list[Any], home: dict[int, int], made_by: dict[int, Any], crossing: dict[int, Offset], rooms: dict[Any, Buffer]
+) -> list[Any]:  # fmt: skip
+    """A piece that fetches what it needs of earlier ones and stores what later ones need."""
+    out: list[Any] = []
+    fetched: set[int] = set()
+    for one in piece:
+        for value in _values(one):
+            if home[value] != k and value not in fetched:
+                fetched.add(value)
+                origin = made_by[value]
+                dtype = _dtype(origin)
+                out.append(origin if isinstance(origin, Const) else Load(value, rooms[dtype], crossing[value], dtype))
+        out.append(one)
+        own = getattr(one, "id", None)
+        if own in crossing:
+            out.append(Store(rooms[_dtype(one)], crossing[own], own))
+    return out
+
+
+def _dtype(one: Any) -> Any:
+    from symgrad.types import INT64
+
+    return INT64 if isinstance(one, IndexValue) else one.dtype
+
+
+def _values(one: Any) -> list[int]:
+    """Values that a statement uses."""
+    if isinstance(one, Let):
+        return list(one.args)
+    used = [value for value, _ in one.offset.values] if isinstance(one, (Load, Store, Scatter, IndexValue)) else []
+    return [*used, one.value] if isinstance(one, (Store, Scatter)) else used

@@ -1,0 +1,60 @@
+"""Index arrays.  In: the gathers and scatters of a graph.  Out: which index arrays a kernel must check against which size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from symgrad import dims, types
+from symgrad.dims import Size
+from symgrad.node import Node
+
+__all__ = ["IndexUse", "index_uses"]
+
+_SAME_ELEMENTS = {"broadcast_to", "expand_dims", "squeeze", "reshape", "transpose", "assert_shape"}
+
+
+class IndexUse(NamedTuple):
+    """Elements of ``base`` index an axis of ``size``."""
+
+    base: Node
+    size: Size
+    message: str
+
+
+def index_uses(order: Sequence[Node]) -> list[IndexUse]:
+    """The checks that a graph needs, each once."""
+    found: dict[tuple[Node, Size], IndexUse] = {}
+    for node in order:
+        if node.op.name in ("gather", "scatter_add", "scatter_set"):
+            array = node.inputs[0]
+            indices = node.inputs[1:] if node.op.name == "gather" else node.inputs[2:]
+            for k, index in enumerate(indices):
+                axis = node.attrs.axis + k
+                base, size = _base(index), array.shape[axis]
+                if not _certain(base, size):
+                    line = next(iter(node.lines), "an unknown place")
+                    message = f"an index is out of bounds for axis {axis} of size {size} (the indexing at {line})"
+                    found.setdefault((base, size), IndexUse(base, size, message))
+    return list(found.values())
+
+
+def _base(index: Node) -> Node:
+    """The array whose elements the index's are."""
+    while index.op.name in _SAME_ELEMENTS or (index.op.name == "cast" and types.is_integer(index.inputs[0].type.dtype)):
+        index = index.inputs[0]
+    return index
+
+
+def _certain(base: Node, size: Size) -> bool:
+    """Whether every element is known to lie within the axis."""
+    if base.op.name == "iota":
+        return dims.at_least(size, base.shape[0]) is True
+    if base.op.name != "constant":
+        return False
+    array: np.ndarray = base.attrs.value.array  # type: ignore[type-arg]
+    if array.size == 0:
+        return True
+    return dims.at_least(size, int(array.max()) + 1) is True and dims.at_least(size, -int(array.min())) is True

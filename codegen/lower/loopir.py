@@ -1,0 +1,276 @@
+"""The loop IR.  In: what the nests decided.  Out: a small program of loops over scalar operations, for any machine.
+
+Values are numbered; each is defined once, in the block where it is valid and in the blocks inside that one.  A vector
+loop runs its body for several indices at once, at whatever width the emitter chooses.  It has no recursion, no calls
+but :class:`Product`, no allocation; buffers are named and laid out elsewhere.
+
+Grammar ::
+
+    program   = stage*
+    stage     = Check | Guard | Fill | Copy | Product | Nest
+    Nest      = block
+    block     = (Let | Const | IndexValue | Load | Store | Scatter | For)*
+    For       = axis, vector?, Carry*, block
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from codegen.lower.forms import Axis, Form
+from symgrad.dims import Size
+from symgrad.types import DType
+
+__all__ = [
+    "Buffer",
+    "Carry",
+    "Check",
+    "Const",
+    "Copy",
+    "Fill",
+    "For",
+    "Guard",
+    "IndexValue",
+    "Let",
+    "Load",
+    "Nest",
+    "Offset",
+    "Product",
+    "Program",
+    "Scatter",
+    "Store",
+    "statements",
+    "text",
+]
+
+
+class Buffer:
+    """Memory for one array.
+
+    Attributes
+    ----------
+    name : str
+    dtype : element type
+    size : number of elements
+    kind : {"input", "variable", "output", "temporary", "table"}
+    position : which argument it is, for the first three kinds
+    data : contents of a table
+    """
+
+    __slots__ = ("data", "dtype", "kind", "name", "position", "size")
+
+    def __init__(self, name: str, dtype: DType, size: Size, kind: str, position: int = 0, data: Any = None) -> None:
+        self.name, self.dtype, self.size, self.kind = name, dtype, size, kind
+        self.position, self.data = position, data
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class Offset(NamedTuple):
+    """Position of an element: ``base + sum(coefficient * axis) + sum(coefficient * value)``."""
+
+    base: Size
+    axes: tuple[tuple[Axis, Size], ...]
+    values: tuple[tuple[int, Size], ...]
+
+
+class Let(NamedTuple):
+    """An elementwise operation on values."""
+
+    id: int
+    op: str
+    args: tuple[int, ...]
+    dtype: DType
+
+
+class Const(NamedTuple):
+    """A number."""
+
+    id: int
+    value: Any
+    dtype: DType
+
+
+class IndexValue(NamedTuple):
+    """An affine function of axes, sizes and values, as an int64."""
+
+    id: int
+    offset: Offset
+
+
+class Load(NamedTuple):
+    id: int
+    buffer: Buffer
+    offset: Offset
+    dtype: DType
+
+
+class Store(NamedTuple):
+    """``add`` accumulates into memory."""
+
+    buffer: Buffer
+    offset: Offset
+    value: int
+    add: bool = False
+
+
+class Scatter(NamedTuple):
+    """A store at a computed position, done index by index in order, so that repeated positions behave as in a loop."""
+
+    buffer: Buffer
+    offset: Offset
+    value: int
+    add: bool
+
+
+class Carry(NamedTuple):
+    """A value combined over a loop: ``id`` is the result after it, ``value`` is combined in every round.
+
+    ``outer`` is the id of the same reduction's accumulator in the enclosing loop, which this loop continues; None at the
+    outermost loop of the reduction.  ``inner``: a loop inside this one continues it, so ``value`` is already combined.
+    """
+
+    id: int
+    kind: str
+    value: int
+    dtype: DType
+    outer: int | None = None
+    inner: bool = False
+
+
+class For(NamedTuple):
+    axis: Axis
+    vector: bool
+    carries: tuple[Carry, ...]
+    body: tuple[Any, ...]
+
+
+class Nest(NamedTuple):
+    """Loops that are compiled as one function."""
+
+    body: tuple[Any, ...]
+
+
+class Check(NamedTuple):
+    """Every element of a strided index array must lie in [-size, size); else the kernel stops with this status."""
+
+    buffer: Buffer
+    base: Size
+    strides: tuple[Size, ...]
+    shape: tuple[Size, ...]
+    size: Size
+    status: int
+
+
+class Guard(NamedTuple):
+    """Two sizes must be equal; else the kernel stops with this status."""
+
+    left: Size
+    right: Size
+    status: int
+
+
+class Fill(NamedTuple):
+    """A buffer set to zero."""
+
+    buffer: Buffer
+
+
+class Copy(NamedTuple):
+    """A buffer copied to another of its size."""
+
+    source: Buffer
+    target: Buffer
+
+
+class View(NamedTuple):
+    """A strided operand of a product: strides in elements for (batch..., row, column)."""
+
+    buffer: Buffer
+    base: Size
+    strides: tuple[Size, ...]
+
+
+class Product(NamedTuple):
+    """C[batch, m, n] = sum over k of A[batch, m, k] B[batch, k, n], over strided operands."""
+
+    a: View
+    b: View
+    c: View
+    batch: tuple[Size, ...]
+    m: Size
+    n: Size
+    k: Size
+    accumulate: bool = False
+
+
+class Program(NamedTuple):
+    """Stages in order, and the buffers that they use."""
+
+    buffers: tuple[Buffer, ...]
+    stages: tuple[Any, ...]
+
+
+def statements(block: Sequence[Any]) -> Iterator[Any]:
+    """Every statement of a block, loops before what they hold."""
+    pending = list(reversed(block))
+    while pending:
+        one = pending.pop()
+        yield one
+        if isinstance(one, (For, Nest)):
+            pending.extend(reversed(one.body))
+
+
+def offset_of(index: Any, ids: dict[Any, int]) -> Offset:
+    """An index with computed values replaced by their ids."""
+    if index.__class__ is not Form:
+        return Offset(index, (), ())
+    axes = tuple((symbol, c) for symbol, c in index.terms if isinstance(symbol, Axis))
+    values = tuple((ids[symbol], c) for symbol, c in index.terms if not isinstance(symbol, Axis))
+    return Offset(index.offset, axes, values)
+
+
+# -- text -----------------------------------------------------------------------------------------------------------
+def text(program: Program) -> str:
+    """The program as readable text."""
+    lines = [f"{b.kind} {b.name}: {b.dtype}[{b.size}]" for b in program.buffers]
+    for stage in program.stages:
+        lines.extend(_lines(stage, ""))
+    return "\n".join(lines)
+
+
+def _offset_text(offset: Offset) -> str:
+    parts = [a.label if isinstance(c, int) and c == 1 else f"{c}*{a.label}" for a, c in offset.axes]
+    parts += [f"{c}*%{v}" for v, c in offset.values]
+    if not (isinstance(offset.base, int) and offset.base == 0) or not parts:
+        parts.append(str(offset.base))
+    return " + ".join(parts)
+
+
+def _lines(one: Any, indent: str) -> list[str]:
+    if isinstance(one, Nest):
+        return [f"{indent}nest", *(line for inner in one.body for line in _lines(inner, indent + "  "))]
+    if isinstance(one, For):
+        head = f"{indent}for {one.axis.label} in 0..{one.axis.extent}{' vector' if one.vector else ''}"
+        lines = [head, *(line for inner in one.body for line in _lines(inner, indent + "  "))]
+        return lines + [f"{indent}  %{c.id} = {c.kind} of %{c.value}" for c in one.carries]
+    return [indent + _line(one)]
+
+
+def _line(one: Any) -> str:
+    if isinstance(one, Let):
+        return f"%{one.id} = {one.op} {', '.join(f'%{arg}' for arg in one.args)} : {one.dtype}"
+    if isinstance(one, Const):
+        return f"%{one.id} = {one.value} : {one.dtype}"
+    if isinstance(one, IndexValue):
+        return f"%{one.id} = index {_offset_text(one.offset)}"
+    if isinstance(one, Load):
+        return f"%{one.id} = {one.buffer}[{_offset_text(one.offset)}]"
+    if isinstance(one, (Store, Scatter)):
+        sign = "+=" if one.add else "="
+        return f"{one.buffer}[{_offset_text(one.offset)}] {sign} %{one.value}"
+    if isinstance(one, Product):
+        return f"{one.c.buffer} = {one.a.buffer} @ {one.b.buffer} ({one.m} x {one.k} x {one.n}, batch {one.batch})"
+    return str(one)

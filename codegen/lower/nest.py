@@ -1,0 +1,217 @@
+"""One loop nest.  In: writers, each storing an array (or part of one) element by element.  Out: its loops.
+
+The writers of a nest share loop axes: axes of equal extent are the same loop, so that what they have in common is
+computed once and memory is read once.  Refuses, with :class:`NeedsStore` or :class:`Split`, what one nest cannot order.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from codegen.lower.access import Flat, NeedsStore, Scalarizer, Stored
+from codegen.lower.forms import Axis, Form, Index, of_axis
+from codegen.lower.instances import Instance
+from codegen.lower.loopir import Buffer, Nest
+from codegen.lower.schedule import COST, Goal, Scheduler, Sink, goal_axes, goal_needs
+from symgrad import dims, types
+from symgrad.dims import Size
+from symgrad.node import Node
+from symgrad.types import DType
+
+__all__ = ["Split", "Writer", "build_nest"]
+
+_TYPICAL = 1000  # the extent that a dynamic axis is taken for when choices are compared
+_EXPENSIVE = 10  # cycles from which computing a value again in every round of a loop is avoided
+
+
+class Writer(NamedTuple):
+    """Stores the elements of ``source`` (of ``shape``) into a buffer.
+
+    Attributes
+    ----------
+    target : Node or None
+        The array that is stored, for messages and requests.
+    source : expressions whose sum is stored
+    shape : the index space
+    place : from an index tuple (or a flat position) to an offset in the buffer
+    mode : "set" or "add", or "scatter_set" and "scatter_add", whose ``place`` also takes the scalarizer
+    flat : whether the index space may be run through as one axis
+    """
+
+    target: Node | None
+    source: tuple[Node, ...]
+    shape: tuple[Size, ...]
+    buffer: Buffer
+    place: Callable[..., Index]
+    mode: str = "set"
+    flat: bool = False
+
+
+class Split(Exception):  # noqa: N818 - a request, not an error
+    """The writer cannot share a nest with the others."""
+
+    def __init__(self, writer: Writer) -> None:
+        super().__init__(str(writer.buffer))
+        self.writer = writer
+
+
+def build_nest(
+    writers: Sequence[Writer],
+    stored: Mapping[Node, Stored],
+    limit: int,
+    scratch: Callable[[DType, Size], Buffer],
+) -> Nest:
+    """The loops that run all writers.
+
+    Parameters
+    ----------
+    writers : writers of one nest
+    stored : arrays that may be loaded
+    limit : largest axis that is written out rather than looped over
+    scratch : makes a temporary buffer
+    """
+    builder = _Builder(stored, limit)
+    sinks = [sink for writer in sorted(writers, key=lambda w: -len(w.shape)) for sink in builder.sinks(writer)]
+    order = builder.axis_order(sinks, writers)
+    builder.refuse_recomputation(sinks, order)
+    return Nest(Scheduler(order, choose_lane, scratch).run(sinks))
+
+
+class _Builder:
+    def __init__(self, stored: Mapping[Node, Stored], limit: int) -> None:
+        self.limit = limit
+        self.axes: list[Axis] = []
+        self.scalarizer = Scalarizer(stored, self.is_unrolled, self.reduction_axis)
+
+    def is_unrolled(self, size: Size) -> bool:
+        return isinstance(size, int) and size <= self.limit
+
+    def reduction_axis(self, size: Size, used: set[Axis]) -> Axis:
+        """A loop axis of that extent that is not in use: one that the nest has already, if possible."""
+        for axis in self.axes:
+            if axis not in used and types.same_shape((axis.extent,), (size,)):
+                return axis
+        made = Axis(size, f"i{len(self.axes)}")
+        self.axes.append(made)
+        return made
+
+    # -- sinks -----------------------------------------------------------------------------------------------------
+    def sinks(self, writer: Writer) -> list[Sink]:
+        """The stores of a writer, one for each combination of the axes that are written out."""
+        shape = (dims.product(writer.shape),) if writer.flat else writer.shape
+        used: set[Axis] = set()
+        choices: list[list[Index]] = []
+        for size in shape:
+            if self.is_unrolled(size):
+                assert isinstance(size, int)
+                choices.append(list(range(size)))
+            else:
+                axis = self.reduction_axis(size, used)
+                used.add(axis)
+                choices.append([of_axis(axis)])
+        made = []
+        for index in itertools.product(*choices):
+            own = (Flat(index[0]),) if writer.flat else index
+            values = [self.scalarizer.value(node, own, computed=node is writer.target) for node in writer.source]
+            value = self.scalarizer.pool.total("sum", values)
+            place = writer.place(self.scalarizer, index) if writer.mode.startswith("scatter") else writer.place(index)
+            made.append(Sink(writer.buffer, place, value, writer.mode))
+        return made
+
+    # -- order of the axes -----------------------------------------------------------------------------------------
+    def axis_order(self, sinks: Sequence[Sink], writers: Sequence[Writer]) -> list[Axis]:
+        """Outer axes first, such that what a reduction's result varies with lies outside what it runs over."""
+        reductions = [one for one in instances(sinks) if one.op == "reduce"]
+        before: dict[Axis, set[Axis]] = {axis: set() for axis in self.axes}
+        for one in reductions:
+            for axis in one.data.axes:
+                before[axis] |= one.axes
+        order: list[Axis] = []
+        waiting = list(self.axes)
+        while waiting:
+            ready = next((axis for axis in waiting if before[axis] <= set(order)), None)
+            if ready is None:
+                self._refuse_order(reductions, sinks, writers)
+            assert ready is not None
+            order.append(ready)
+            waiting.remove(ready)
+        return order
+
+    def _refuse_order(self, reductions: Sequence[Instance], sinks: Sequence[Sink], writers: Sequence[Writer]) -> None:
+        """Two reductions want opposite orders: the last one gets an array or a nest of its own."""
+        final = {sink.value: sink for sink in sinks}
+        for one in reversed(reductions):
+            if one in final and len(writers) > 1:
+                raise Split(next(writer for writer in writers if writer.buffer is final[one].buffer))
+        for one in reversed(reductions):
+            if one not in final:
+                raise NeedsStore(self.scalarizer.origin[one])
+        raise Split(writers[-1])
+
+    def refuse_recomputation(self, sinks: Sequence[Sink], order: Sequence[Axis]) -> None:
+        """An expensive value that does not vary with an outer loop around it is stored by a nest of its own."""
+        used = {axis for sink in sinks for axis in goal_axes(sink)}
+        used |= {axis for one in instances(sinks) if one.op == "reduce" for axis in one.data.axes}
+        present = [axis for axis in order if axis in used]
+        for one in instances(sinks):
+            cost = COST.get(one.op, 1)
+            if cost < _EXPENSIVE or not one.axes:
+                continue
+            last = max(present.index(axis) for axis in one.axes)
+            if any(axis not in one.axes for axis in present[:last]) and one in self.scalarizer.origin:
+                node = self.scalarizer.origin[one]
+                if node not in self.scalarizer.stored and not self._is_final(one, sinks):
+                    raise NeedsStore(node)
+
+    def _is_final(self, one: Instance, sinks: Sequence[Sink]) -> bool:
+        return any(sink.value is one for sink in sinks)
+
+
+def instances(goals: Iterable[Goal]) -> list[Instance]:
+    """Everything that the goals are made of, operands first."""
+    order: list[Instance] = []
+    done: set[Instance] = set()
+    pending = [one for goal in goals for one in goal_needs(goal)]
+    while pending:
+        one = pending[-1]
+        missing = [arg for arg in one.args if arg not in done] if one not in done else ()
+        if missing:
+            pending.extend(missing)
+            continue
+        pending.pop()
+        if one not in done:
+            done.add(one)
+            order.append(one)
+    return order
+
+
+# -- lanes ----------------------------------------------------------------------------------------------------------
+def choose_lane(goals: Sequence[Goal], axes: Sequence[Axis]) -> Axis | None:
+    """The axis along which most memory is contiguous; None where elements must be stored one after the other."""
+    if any(isinstance(goal, Sink) and goal.mode == "scatter_set" for goal in goals):
+        return None
+    score = dict.fromkeys(axes, 0.0)
+    offsets = [(one.data[1], one.axes) for one in instances(goals) if one.op == "load"]
+    offsets += [(goal.offset, frozenset(goal_axes(goal))) for goal in goals if isinstance(goal, Sink)]
+    for offset, varying in offsets:
+        weight = 1.0
+        for axis in varying:
+            weight *= axis.extent if isinstance(axis.extent, int) else _TYPICAL
+        own = dict(offset.terms) if offset.__class__ is Form else {}
+        for axis in axes:
+            score[axis] += weight * _contiguity(own.get(axis, 0), axis in varying)
+    best = max(axes, key=lambda axis: (score[axis], axes.index(axis)), default=None)
+    return best
+
+
+def _contiguity(coefficient: Size, varies: bool) -> float:
+    """How well an access suits vector lanes along an axis: contiguous best, then the same for all lanes, then rows."""
+    if isinstance(coefficient, int):
+        if coefficient == 1:
+            return 2.0
+        if coefficient == 0:
+            return 0.0 if varies else 1.0  # a computed position, or one value for all lanes
+        return -1.0 if abs(coefficient) <= 32 else -3.0
+    return -3.0

@@ -1,0 +1,178 @@
+"""How arrays are stored.  In: a node that is stored, and where.  Out: the steps that fill its memory.
+
+Most arrays take one step: every element by its value.  Concatenations and the like take one step per part; scatters
+start from their base and then write position by position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from codegen.lower.access import Stored, wrapped_index
+from codegen.lower.forms import Index, combine, scale
+from codegen.lower.nest import Writer
+from codegen.lower.views import is_dense
+from symgrad import types
+from symgrad.dims import Size
+from symgrad.node import Node
+from symgrad.ops.source import uniform_value
+from symgrad.ops.structure import Box, Pick, Range, box_shape, whole
+
+__all__ = ["Step", "by_parts", "steps"]
+
+_MANY = 64  # parts beyond which overlaps are not looked for
+
+
+class Step(NamedTuple):
+    """One pass over (part of) an array; ``writer`` None sets the array to zero.  ``after``: must follow the step before."""
+
+    writer: Writer | None
+    after: bool = False
+
+
+def by_parts(node: Node, is_unrolled: Callable[[Size], bool]) -> bool:
+    """Whether an array is put together from parts along an axis that is looped over."""
+    name = node.op.name
+    if name in ("concatenate", "stack"):
+        return not is_unrolled(node.shape[node.attrs.axis])
+    if name not in ("place", "update"):
+        return False
+    boxes = node.attrs.boxes if name == "place" else (node.attrs.box,)
+    return any(not is_unrolled(size) and not _is_whole(box[axis], size) for box in boxes for axis, size in enumerate(node.shape))
+
+
+def _is_whole(entry: Pick | Range, size: Size) -> bool:
+    return isinstance(entry, Range) and entry.step == 1 and types.same_shape((entry.start, entry.size), (0, size))
+
+
+def steps(node: Node, place: Stored, parts: bool, flat: bool) -> list[Step]:
+    """The steps that store ``node`` at ``place``."""
+    name = node.op.name
+    if name in ("scatter_add", "scatter_set"):
+        return _scatter_steps(node, place, flat)
+    if not parts:
+        return [Step(value_writer(node, (node,), place, flat))]
+    if name == "update":
+        base, part = node.inputs
+        start = Step(value_writer(node, (base,), place, False))
+        return [start, Step(_box_writer(node, (part,), node.attrs.box, place, "set"), after=True)]
+    return _part_steps(node, place)
+
+
+def value_writer(target: Node, source: tuple[Node, ...], place: Stored, flat: bool) -> Writer:
+    """Every element by its value."""
+    shape = source[0].shape
+    run_through = flat and len(shape) > 1 and is_dense(place, shape)
+    if run_through:
+        return Writer(target, source, shape, place.buffer, lambda index: index[0], "set", True)
+    return Writer(target, source, shape, place.buffer, lambda index: _offset(place, index))
+
+
+def _offset(place: Stored, index: Sequence[Index]) -> Index:
+    offset: Index = place.base
+    for one, stride in zip(index, place.strides, strict=True):
+        offset = combine(offset, scale(one, stride))
+    return offset
+
+
+def _box_writer(target: Node, source: tuple[Node, ...], box: Box, place: Stored, mode: str) -> Writer:
+    """A part, into its box."""
+
+    def where(index: Sequence[Index]) -> Index:
+        rest = iter(index)
+        full = [
+            entry.index if isinstance(entry, Pick) else combine(scale(next(rest), entry.step), entry.start) for entry in box
+        ]
+        return _offset(place, full)
+
+    return Writer(target, source, box_shape(box), place.buffer, where, mode)
+
+
+def _boxes(node: Node) -> list[tuple[Box, Node]]:
+    if node.op.name == "place":
+        return list(zip(node.attrs.boxes, node.inputs, strict=True))
+    axis, made, start = node.attrs.axis, [], 0
+    for k, one in enumerate(node.inputs):
+        box: list[Pick | Range] = list(whole(node.shape))
+        size = one.shape[axis] if node.op.name == "concatenate" else 1
+        box[axis] = Range(start, size) if node.op.name == "concatenate" else Pick(k)
+        made.append((tuple(box), one))
+        start = start + size
+    return made
+
+
+def _part_steps(node: Node, place: Stored) -> list[Step]:
+    """Parts of a placement, stack or concatenation; parts of one box are added before they are stored."""
+    groups: dict[Box, list[Node]] = {}
+    for box, part in _boxes(node):
+        groups.setdefault(box, []).append(part)
+    boxes = list(groups)
+    if node.op.name != "place" or _disjoint(boxes):
+        fill = node.op.name == "place" and not _covers(boxes, node.shape)
+        made = [Step(None)] if fill else []
+        return made + [Step(_box_writer(node, tuple(groups[box]), box, place, "set"), after=fill and k == 0) for k, box in enumerate(boxes)]
+    added = [Step(_box_writer(node, tuple(groups[box]), box, place, "add"), after=True) for box in boxes]
+    return [Step(None), *added]
+
+
+def _disjoint(boxes: Sequence[Box]) -> bool:
+    if all(isinstance(entry, Pick) and isinstance(entry.index, int) for box in boxes for entry in box):
+        return True  # distinct points
+    if len(boxes) > _MANY:
+        return False
+    return all(_apart(a, b) for k, a in enumerate(boxes) for b in boxes[:k])
+
+
+def _apart(a: Box, b: Box) -> bool:
+    """Whether two boxes certainly share no element: their ranges do not meet along some axis."""
+    for one, other in zip(a, b, strict=True):
+        first, second = _span(one), _span(other)
+        if first is not None and second is not None and (first[1] < second[0] or second[1] < first[0]):
+            return True
+    return False
+
+
+def _span(entry: Pick | Range) -> tuple[int, int] | None:
+    """First and last position, where static."""
+    if isinstance(entry, Pick):
+        return (entry.index, entry.index) if isinstance(entry.index, int) else None
+    if not isinstance(entry.start, int) or not isinstance(entry.size, int):
+        return None
+    ends = sorted((entry.start, entry.start + (entry.size - 1) * entry.step))
+    return ends[0], ends[1]
+
+
+def _covers(boxes: Sequence[Box], shape: Sequence[Size]) -> bool:
+    """Whether disjoint boxes fill the array."""
+    total: Size = 0
+    for box in boxes:
+        count: Size = 1
+        for size in box_shape(box):
+            count = count * size
+        total = total + count
+    full: Size = 1
+    for size in shape:
+        full = full * size
+    return types.same_shape((total,), (full,))
+
+
+# -- scatter --------------------------------------------------------------------------------------------------------
+def _scatter_steps(node: Node, place: Stored, flat: bool) -> list[Step]:
+    base, updates, *indices = node.inputs
+    zero = base.op.name == "broadcast_to" and _is_zero(base)
+    start = Step(None) if zero else Step(value_writer(node, (base,), place, flat))
+    axis, rank = node.attrs.axis, indices[0].ndim
+
+    def where(scalarizer: Any, index: Sequence[Index]) -> Index:
+        within = tuple(index[axis : axis + rank])
+        own = [wrapped_index(scalarizer, scalarizer.value(one, within), node.shape[axis + k]) for k, one in enumerate(indices)]
+        return _offset(place, (*index[:axis], *own, *index[axis + rank :]))
+
+    writer = Writer(node, (updates,), updates.shape, place.buffer, where, node.op.name)
+    return [start, Step(writer, after=True)]
+
+
+def _is_zero(node: Node) -> bool:
+    known = uniform_value(node)
+    return known is not None and known == 0

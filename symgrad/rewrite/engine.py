@@ -1,0 +1,119 @@
+"""The rewrite engine.  In: a graph and a list of rules.  Out: a graph of equal value, the same object where nothing changed.
+
+Each node is rebuilt on rewritten inputs, then the rules of its operation are tried until none applies; what a rule
+returns is rewritten in turn.  The engine remembers every node, so work is linear in nodes, and stops applying rules when
+its budget is spent: the graph is then correct, only less simple.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from symgrad.node import Node, rebuild
+
+__all__ = ["Report", "Rule", "rewrite"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rewrite.
+
+    Attributes
+    ----------
+    name : str
+    ops : tuple of str
+        Names of the operations whose nodes it looks at.
+    function : callable
+        ``(node) -> Node or None``: an expression of the same value and type, or None where the rule does not apply.
+    """
+
+    name: str
+    ops: tuple[str, ...]
+    function: Callable[[Any], Any]
+
+
+@dataclass
+class Report:
+    """What a run did: how often each rule applied, and whether the budget sufficed."""
+
+    budget: int
+    applied: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def used(self) -> int:
+        return sum(self.applied.values())
+
+    @property
+    def exhausted(self) -> bool:
+        return self.used >= self.budget
+
+
+def rewrite(outputs: Sequence[Node], rules: Sequence[Rule], budget: int | None = None) -> tuple[list[Any], Report]:
+    """The outputs rewritten.
+
+    Parameters
+    ----------
+    outputs : expressions
+    rules : rules to apply
+    budget : int, optional
+        Largest number of rule applications; by default 1000 and 20 per node met.
+
+    Returns
+    -------
+    list of expressions, Report
+    """
+    run = _Run(rules, budget)
+    made = [run.rewritten(node) for node in outputs]
+    return made, run.report
+
+
+class _Run:
+    def __init__(self, rules: Sequence[Rule], budget: int | None) -> None:
+        self.by_op: dict[str, list[Rule]] = {}
+        for rule in rules:
+            for name in rule.ops:
+                self.by_op.setdefault(name, []).append(rule)
+        self.fixed_budget = budget
+        self.report = Report(1000 if budget is None else budget)
+        self.done: dict[Node, Any] = {}
+
+    def rewritten(self, root: Node) -> Any:
+        pending = [root]
+        while pending:
+            node = pending[-1]
+            if node in self.done:
+                pending.pop()
+                continue
+            missing = [one for one in node.inputs if one not in self.done]
+            if missing:
+                pending.extend(reversed(missing))
+                continue
+            made = self._step(node)
+            if made is node or made in self.done:
+                pending.pop()
+                self.done[node] = self.done.get(made, made)
+                if self.fixed_budget is None:
+                    self.report.budget += 20
+            else:
+                pending.append(made)  # what a rule returned is rewritten first; then this node is looked at again
+        return self.done[root]
+
+    def _step(self, node: Node) -> Node:
+        """The node on rewritten inputs, or what the first applicable rule makes of it."""
+        inputs = tuple(self.done[one] for one in node.inputs)
+        if any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
+            rebuilt: Node = rebuild(node, inputs)
+            return rebuilt
+        if node.context is not None and node.context.overrides and not self.report.exhausted:
+            if any(node.op.name == name for name, _ in node.context.overrides):
+                return node  # an override belongs to this very operation until it is differentiated
+        if not self.report.exhausted:
+            for rule in self.by_op.get(node.op.name, ()):
+                made = rule.function(node)
+                if made is not None and made is not node:
+                    self.report.applied[rule.name] = self.report.applied.get(rule.name, 0) + 1
+                    result: Node = made
+                    return result
+        return node

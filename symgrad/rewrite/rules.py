@@ -1,0 +1,309 @@
+"""The rules.  In: one node.  Out: a simpler node of the same value, or None.
+
+``EXACT`` rules keep every bit (up to the sign of a NaN); ``STABLE`` ones replace formulas that overflow or cancel by the
+functions made for them, and change last digits.  The lists are what :func:`symgrad.simplify` and the compiler apply.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from symgrad import ops, types
+from symgrad.containers import flatten, unflatten
+from symgrad.node import Node
+from symgrad.opdef import REGISTRY, Kind
+from symgrad.ops.structure import Pick, Range
+from symgrad.provenance import observed
+from symgrad.rewrite.engine import Rule, rewrite
+
+__all__ = ["EXACT", "STABLE", "rule_names", "simplify"]
+
+_FOLD_SIZE = 64  # elements up to which constant operands are computed at once
+
+
+def _is_uniform(node: Node, value: float) -> bool:
+    known = ops.uniform_value(node)
+    return known is not None and known == value and not (value == 0 and np.signbit(known))
+
+
+# -- constants and identities ---------------------------------------------------------------------------------------
+def _fold_constants(node: Node) -> Any:
+    if node.op.kind not in (Kind.ELEMENTWISE, Kind.REDUCTION):
+        return None
+    values = [_small_constant(one) for one in node.inputs]
+    if node.op.kind is Kind.ELEMENTWISE and any(value is None for value in values):
+        values = [ops.uniform_value(one) for one in node.inputs]
+    if any(value is None for value in values):
+        return None
+    with np.errstate(all="ignore"):
+        made = np.asarray(node.op.evaluate(node.attrs, *values), node.type.dtype)
+    return ops.broadcast_to(ops.constant(made), node.shape)
+
+
+def _small_constant(node: Node) -> Any:
+    if node.op.name != "constant" or node.attrs.value.array.size > _FOLD_SIZE:
+        return None
+    return node.attrs.value.array
+
+
+def _multiply_one(node: Node) -> Any:
+    a, b = node.inputs
+    return b if _is_uniform(a, 1) else a if _is_uniform(b, 1) else None
+
+
+def _multiply_minus_one(node: Node) -> Any:
+    a, b = node.inputs
+    if node.type.dtype is types.BOOL:
+        return None
+    return ops.negative(b) if _is_uniform(a, -1) else ops.negative(a) if _is_uniform(b, -1) else None
+
+
+def _divide_one(node: Node) -> Any:
+    return node.inputs[0] if _is_uniform(node.inputs[1], 1) else None
+
+
+def _subtract_zero(node: Node) -> Any:
+    return node.inputs[0] if _is_uniform(node.inputs[1], 0) else None
+
+
+def _double_negation(node: Node) -> Any:
+    (x,) = node.inputs
+    return x.inputs[0] if x.op is node.op else None
+
+
+def _negative_operand(node: Node) -> Any:
+    """a + (-b) = a - b; a - (-b) = a + b; (-a)(-b) = a b: exact, as only signs move."""
+    a, b = node.inputs
+    if node.op.name == "add":
+        if b.op.name == "negative":
+            return ops.subtract(a, b.inputs[0])
+        return ops.subtract(b, a.inputs[0]) if a.op.name == "negative" else None
+    if node.op.name == "subtract":
+        return ops.add(a, b.inputs[0]) if b.op.name == "negative" else None
+    if a.op.name == "negative" and b.op.name == "negative":
+        return ops.multiply(a.inputs[0], b.inputs[0])
+    return None
+
+
+def _masked_by_constant(node: Node) -> Any:
+    """A head that is a non-zero number masks nothing."""
+    known = ops.uniform_value(node.inputs[0])
+    return ops.multiply(*node.inputs) if known is not None and known != 0 else None
+
+
+def _where_known(node: Node) -> Any:
+    condition, a, b = node.inputs
+    known = ops.uniform_value(condition)
+    if known is not None:
+        return a if known else b
+    if a is b:
+        return a
+    return ops.where(condition.inputs[0], b, a) if condition.op.name == "logical_not" else None
+
+
+def _power_constant(node: Node) -> Any:
+    x, y = node.inputs
+    if not types.is_float(node.type.dtype):
+        return None
+    if _is_uniform(y, 2):
+        return ops.square(x)
+    if _is_uniform(y, 1):
+        return x
+    if _is_uniform(y, 0.5):
+        return ops.sqrt(x)
+    return ops.divide(1, x) if _is_uniform(y, -1) else None
+
+
+def _divide_by_power_of_two(node: Node) -> Any:
+    """x / 2**k = x * 2**-k, exactly."""
+    known = ops.uniform_value(node.inputs[1])
+    if known is None or known == 0 or not np.isfinite(known):
+        return None
+    mantissa, exponent = np.frexp(known)
+    if abs(mantissa) != 0.5 or abs(int(exponent)) > 100:
+        return None
+    return ops.multiply(node.inputs[0], (1 / known).item())
+
+
+# -- structure ------------------------------------------------------------------------------------------------------
+def _transpose_twice(node: Node) -> Any:
+    (x,) = node.inputs
+    return ops.transpose(x.inputs[0], tuple(x.attrs.axes[axis] for axis in node.attrs.axes)) if x.op is node.op else None
+
+
+def _reshape_again(node: Node) -> Any:
+    (x,) = node.inputs
+    if x.op.name in ("reshape", "expand_dims", "squeeze"):
+        return ops.reshape(x.inputs[0], node.shape)
+    return x if types.same_shape(x.shape, node.shape) else None
+
+
+def _broadcast_twice(node: Node) -> Any:
+    (x,) = node.inputs
+    if x.op.name == "broadcast_to":
+        return ops.broadcast_to(x.inputs[0], node.shape)
+    return None
+
+
+def _squeeze_expanded(node: Node) -> Any:
+    (x,) = node.inputs
+    if x.op.name in ("expand_dims", "squeeze") and x.op is not node.op and x.attrs.axes == node.attrs.axes:
+        return x.inputs[0]
+    return None
+
+
+def _cast_twice(node: Node) -> Any:
+    (x,) = node.inputs
+    if x.op is node.op and x.inputs[0].type.dtype is types.BOOL:
+        return ops.cast(x.inputs[0], node.type.dtype)
+    return None
+
+
+def _compose(outer: Any, inner: Any) -> Any:
+    """The box of a box: entries of ``inner`` seen through those of ``outer``."""
+    entries, rest = [], iter(outer)
+    for entry in inner:
+        if isinstance(entry, Pick):
+            entries.append(entry)
+            continue
+        own = next(rest)
+        if isinstance(own, Pick):
+            entries.append(Pick(entry.start + own.index * entry.step))
+        else:
+            entries.append(Range(entry.start + own.start * entry.step, own.size, own.step * entry.step))
+    return tuple(entries)
+
+
+def _slice_of(node: Node) -> Any:
+    (x,) = node.inputs
+    box = node.attrs.box
+    if x.op.name == "slice":
+        return ops.slice(x.inputs[0], _compose(box, x.attrs.box))
+    if x.op.name == "stack":
+        entry = box[x.attrs.axis]
+        if isinstance(entry, Pick) and isinstance(entry.index, int):
+            rest = (*box[: x.attrs.axis], *box[x.attrs.axis + 1 :])
+            return ops.slice(x.inputs[entry.index], rest)
+    if x.op.name == "concatenate":
+        return _slice_of_concatenate(x, box)
+    if x.op.name == "place":
+        return _slice_of_place(x, box)
+    return None
+
+
+def _slice_of_concatenate(x: Node, box: Any) -> Any:
+    """A part that lies within one of the joined arrays."""
+    axis, start = x.attrs.axis, 0
+    entry = box[axis]
+    first = entry.index if isinstance(entry, Pick) else entry.start
+    last = first if isinstance(entry, Pick) else first + (entry.size - 1) * entry.step
+    if not isinstance(first, int) or not isinstance(last, int):
+        return None
+    for one in x.inputs:
+        size = one.shape[axis]
+        if not isinstance(size, int):
+            return None
+        if start <= min(first, last) and max(first, last) < start + size:
+            own = Pick(first - start) if isinstance(entry, Pick) else entry._replace(start=first - start)
+            return ops.slice(one, (*box[:axis], own, *box[axis + 1 :]))
+        start += size
+    return None
+
+
+def _slice_of_place(x: Node, box: Any) -> Any:
+    """The very part that was placed, when it is the only one."""
+    return x.inputs[0] if len(x.attrs.boxes) == 1 and x.attrs.boxes[0] == box else None
+
+
+# -- stability ------------------------------------------------------------------------------------------------------
+def _one_plus(node: Node) -> Any:
+    """x, where the node is 1 + x."""
+    if node.op.name != "add":
+        return None
+    a, b = node.inputs
+    return b if _is_uniform(a, 1) else a if _is_uniform(b, 1) else None
+
+
+def _log_of(node: Node) -> Any:
+    (x,) = node.inputs
+    inner = _one_plus(x)
+    if inner is not None:
+        return ops.softplus(inner.inputs[0]) if inner.op.name == "exp" else ops.log1p(inner)
+    if x.op.name == "sum" and x.inputs[0].op.name == "exp":
+        return ops.logsumexp(x.inputs[0].inputs[0], axis=x.attrs.axes)
+    return None
+
+
+def _log1p_of(node: Node) -> Any:
+    (x,) = node.inputs
+    return ops.softplus(x.inputs[0]) if x.op.name == "exp" else None
+
+
+def _exp_minus_one(node: Node) -> Any:
+    a, b = node.inputs
+    return ops.expm1(a.inputs[0]) if a.op.name == "exp" and _is_uniform(b, 1) else None
+
+
+def _square_of_norm(node: Node) -> Any:
+    (x,) = node.inputs
+    if x.op.name == "norm":
+        return ops.sum(ops.square(x.inputs[0]), axis=x.attrs.axes)
+    return None
+
+
+_FOLDED = tuple(op.name for op in REGISTRY.values() if op.kind in (Kind.ELEMENTWISE, Kind.REDUCTION))
+
+EXACT: list[Rule] = [
+    Rule("fold constants", _FOLDED, _fold_constants),
+    Rule("x * 1", ("multiply",), _multiply_one),
+    Rule("x * -1", ("multiply",), _multiply_minus_one),
+    Rule("x / 1", ("divide",), _divide_one),
+    Rule("x - 0", ("subtract",), _subtract_zero),
+    Rule("--x", ("negative", "logical_not"), _double_negation),
+    Rule("a + -b", ("add", "subtract", "multiply"), _negative_operand),
+    Rule("number as head", ("masked_multiply",), _masked_by_constant),
+    Rule("known condition", ("where",), _where_known),
+    Rule("x ** constant", ("power",), _power_constant),
+    Rule("x / 2**k", ("divide",), _divide_by_power_of_two),
+    Rule("transpose twice", ("transpose",), _transpose_twice),
+    Rule("reshape again", ("reshape",), _reshape_again),
+    Rule("broadcast twice", ("broadcast_to",), _broadcast_twice),
+    Rule("squeeze expanded", ("squeeze", "expand_dims"), _squeeze_expanded),
+    Rule("cast twice", ("cast",), _cast_twice),
+    Rule("slice of structure", ("slice",), _slice_of),
+]
+STABLE: list[Rule] = [
+    Rule("log(1 + x)", ("log",), _log_of),
+    Rule("log1p(exp(x))", ("log1p",), _log1p_of),
+    Rule("exp(x) - 1", ("subtract",), _exp_minus_one),
+    Rule("norm(x)**2", ("square",), _square_of_norm),
+]
+
+
+def rule_names() -> dict[str, list[str]]:
+    """Names of the rules, by set."""
+    return {"exact": [rule.name for rule in EXACT], "stable": [rule.name for rule in STABLE]}
+
+
+def simplify(value: Any, stable: bool = True) -> Any:
+    """An expression, or container of expressions, made simpler without changing its value.
+
+    Parameters
+    ----------
+    value : expression or container
+    stable : bool, default True
+        Also use forms that do not overflow or cancel, which may change last digits.
+
+    Examples
+    --------
+    >>> import numpy as np, symgrad as sg
+    >>> x = sg.symbol("x")
+    >>> print(sg.simplify(np.log(1 + np.exp(x)) * 1))
+    softplus(x)
+    """
+    leaves, structure = flatten(value)
+    with observed(None):
+        made, _ = rewrite([ops.as_node(leaf) for leaf in leaves], [*EXACT, *STABLE] if stable else EXACT)
+    return unflatten(structure, made)
