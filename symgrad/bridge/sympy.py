@@ -72,7 +72,7 @@ def to_sympy(node: Node) -> Any:
 def _convert(node: Node, made: Mapping[Node, Any]) -> Any:
     import sympy
 
-    if is_placeholder(node) or node.op.name == "variable":
+    if is_placeholder(node):
         name = node.attrs.name
         return sympy.Symbol(name, real=True) if node.ndim == 0 else sympy.IndexedBase(name, shape=tuple(map(str, node.shape)))
     if node.op.name == "constant":

@@ -12,11 +12,12 @@ from typing import Any
 from symgrad import ops
 from symgrad.diff.heads import Head, add_heads, apply_partial, materialize
 from symgrad.diff.ledger import Ledger
+from symgrad.diff.masked import Regularity, contract_masked
 from symgrad.diff.reverse import Reverse, differentiable
 from symgrad.diff.rules import Rule, carried
 from symgrad.errors import GradientError
 from symgrad.node import Node, apply, depends_on, topological
-from symgrad.opdef import Constant, Defined, Linear, Pair, Partials
+from symgrad.opdef import Constant, Defined, Kind, Linear, Pair, Partials
 from symgrad.types import TupleType
 
 __all__ = ["Forward", "transpose_rule"]
@@ -40,6 +41,7 @@ class Forward:
         self.ledger = ledger
         self.order = topological(outputs, self.stops.__contains__)
         self.active = depends_on(self.order, self.sources)
+        self.regular = Regularity()
         self.tangents: dict[Node, Head] = {}
         self.items: dict[Node, Sequence[Any]] = {}
 
@@ -129,6 +131,11 @@ class Forward:
         for i in moving:
             head = own[i]
             assert head is not None
+            if head.zeros and node.op.kind is Kind.CONTRACTION and not all(self.regular(one) for one in node.inputs):
+                value = contract_masked(node, i, head.value)
+                if value is not None:
+                    parts.append(Head(value, zeros=True))
+                    continue
             inputs = [head.value if k == i else one for k, one in enumerate(node.inputs)]
             parts.append(Head(apply(node.op, tuple(inputs), node.attrs), zeros=zeros))
         return add_heads(parts)

@@ -31,20 +31,22 @@ class Head(NamedTuple):
 
 _BOUNDED = {"sin", "cos", "tanh", "expit", "erf", "sign", "cast"}
 _CLOSED = {"negative", "add", "subtract", "multiply", "square", "masked_multiply"}
+_VIEWS = {"broadcast_to", "expand_dims", "squeeze", "reshape", "transpose", "slice", "assert_shape"}
 _MAX_DEPTH = 6
 
 
 def bounded(node: Node, depth: int = 0) -> bool:
-    """Whether an expression is certainly finite: sums and products of constants, sines, sigmoids and the like."""
-    if ops.uniform_value(node) is not None or node.op.name == "constant":
+    """Whether an expression is certainly finite: sums and products of inputs, constants, sines, sigmoids and the like."""
+    if not node.inputs:
         return True
     if node.op.name in _BOUNDED:
         return node.op.name != "cast" or types.is_bool(node.inputs[0].type.dtype)
     if depth == _MAX_DEPTH:
         return False
-    if node.op.name == "where":
-        return all(bounded(one, depth + 1) for one in node.inputs[1:])
-    if node.op.name in _CLOSED or node.op.name in ("broadcast_to", "expand_dims", "reshape", "transpose"):
+    if node.op.name in ("where", "gather"):
+        values = node.inputs[1:] if node.op.name == "where" else node.inputs[:1]
+        return all(bounded(one, depth + 1) for one in values)
+    if node.op.name in _CLOSED or node.op.name in _VIEWS:
         return all(bounded(one, depth + 1) for one in node.inputs)
     return False
 

@@ -12,6 +12,7 @@ from typing import Any
 from symgrad import ops, types
 from symgrad.diff.heads import Head, add_heads, apply_partial, materialize, through_sum
 from symgrad.diff.ledger import Ledger
+from symgrad.diff.masked import Regularity, transpose_masked
 from symgrad.diff.rules import Rule, call_rule, carried
 from symgrad.errors import GradientError
 from symgrad.node import Node, depends_on, topological
@@ -79,6 +80,7 @@ class Reverse:
         self.order = topological(outputs, self.stops.__contains__)
         self.active = depends_on(self.order, self.sources)
         self.heads: dict[Node, list[Head]] = {}
+        self.regular = Regularity()
         self.items: dict[Node, dict[int, list[Head]]] = {}
 
     def run(self, outputs: Sequence[Node], heads: Sequence[Head]) -> dict[Node, Head]:
@@ -169,6 +171,10 @@ class Reverse:
             mask = None
         if mask is None:
             head = materialize(head)
+            if head.zeros and node.op.kind is Kind.CONTRACTION and not all(self.regular(one) for one in node.inputs):
+                value = transpose_masked(node, i, head.value)
+                if value is not None:
+                    return Head(value, zeros=True)
             return Head(derivative.transpose(node, i, head.value), zeros=head.zeros or name in _FILLS_ZEROS)
         return head._replace(value=derivative.transpose(node, i, head.value), mask=mask)
 

@@ -171,7 +171,7 @@ DIM_VALUE = register(
         doc="A dynamic dimension as an integer scalar.",
     )
 )
-_PLACEHOLDERS = {SYMBOL, PARAMETER}
+placeholder_ops: set[OpDef] = {SYMBOL, PARAMETER}  # variables join them
 
 
 def symbol(name: str, shape: Any = (), dtype: Any = FLOAT64) -> Any:
@@ -286,9 +286,9 @@ def uniform_value(node: Node) -> Any:
 
 
 def is_placeholder(node: Node) -> bool:
-    return node.op in _PLACEHOLDERS
+    return node.op in placeholder_ops
 
 
 def placeholders(order: Iterable[Node]) -> list[Node]:
     """The placeholders among the nodes, in their order."""
-    return [node for node in order if node.op in _PLACEHOLDERS]
+    return [node for node in order if node.op in placeholder_ops]

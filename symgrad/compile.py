@@ -1,0 +1,190 @@
+"""Compiling expressions.  In: results, placeholders, updates.  Out: a kernel that takes and gives NumPy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from symgrad.backend import CompileRequest, find_backend
+from symgrad.containers import Structure, flatten, unflatten
+from symgrad.errors import CompileError, DTypeError, ShapeError, UnconnectedGradientError
+from symgrad.graph import Graph
+from symgrad.node import Node
+from symgrad.ops import as_node
+from symgrad.ops.coerce import shape_text
+from symgrad.provenance import user_line
+from symgrad.variables import is_variable
+
+__all__ = ["compile", "request_for"]
+
+_FASTMATH = {"contract", "reassoc"}
+
+
+def compile(
+    outputs: Any,
+    inputs: Sequence[Any],
+    *,
+    updates: Sequence[tuple[Any, Any]] | None = None,
+    name: str | None = None,
+    target: str = "native",
+    backend: str = "llvm",
+    fastmath: set[str] | frozenset[str] = frozenset({"contract"}),
+    threads: int = 1,
+    check_finite: bool = False,
+) -> Any:
+    """Compile expressions to a kernel.
+
+    Parameters
+    ----------
+    outputs : expression, or list, tuple or dict of expressions
+        The kernel returns an array, a tuple or a dict accordingly.
+    inputs : sequence of placeholders
+        The kernel's arguments, by position or name; unused ones are allowed.
+    updates : sequence of (variable, new value), optional
+        State to change in place; all new values and outputs are computed from the old state.
+    name : str, optional
+        Name of the kernel, for messages and symbols.
+    target : str
+        ``"native"`` or a generic machine such as ``"x86-64-v3"``.
+    backend : str
+    fastmath : set of {"contract"}
+        What arithmetic may be rearranged; ``contract`` fuses a product and a sum.
+    threads : int
+    check_finite : bool
+
+    Returns
+    -------
+    Kernel
+        Callable with arrays of exactly the placeholders' types; ``out=`` takes buffers for the results.
+
+    Raises
+    ------
+    UnconnectedGradientError
+        An output is None.
+    CompileError
+        Inputs of one name, placeholders that are no inputs, or an operation without machine code.
+
+    Examples
+    --------
+    >>> import numpy as np, symgrad as sg
+    >>> x = sg.symbol("x", ("n",))
+    >>> k = sg.compile(sg.gradients(np.sum(x**3), [x])[0], [x])
+    >>> k(np.array([1.0, 2.0]))
+    array([ 3., 12.])
+    """
+    request, structure = request_for(outputs, inputs, updates, name, target, fastmath, threads, check_finite)
+    kernel: Any = find_backend(backend).compile(request)
+    if structure.kind is None or structure == _flat_tuple(len(request.graph.outputs)):
+        return kernel
+    return StructuredKernel(kernel, structure)
+
+
+def _flat_tuple(count: int) -> Structure:
+    return Structure(tuple, (), tuple(Structure() for _ in range(count)))
+
+
+def request_for(
+    outputs: Any,
+    inputs: Sequence[Any],
+    updates: Sequence[tuple[Any, Any]] | None = None,
+    name: str | None = None,
+    target: str = "native",
+    fastmath: set[str] | frozenset[str] = frozenset({"contract"}),
+    threads: int = 1,
+    check_finite: bool = False,
+) -> tuple[CompileRequest, Structure]:
+    """What the back end is asked for, and the structure of the results."""
+    unknown = set(fastmath) - _FASTMATH
+    if unknown:
+        raise CompileError(f"compile: fastmath {sorted(unknown)[0]!r} is unknown", hint=f"one of {sorted(_FASTMATH)}")
+    if not isinstance(threads, int) or threads < 1:
+        raise CompileError(f"compile: threads={threads!r} is not a positive integer")
+    leaves, structure = flatten(outputs)
+    if structure.kind is list:
+        structure = structure._replace(kind=tuple)
+    nodes = [_output(leaf, position) for position, leaf in enumerate(leaves)]
+    pairs = tuple(_update(variable, value) for variable, value in (updates or ()))
+    graph = Graph(nodes, [_input(one) for one in inputs])
+    _refuse_free(Graph([*nodes, *(value for _, value in pairs)], graph.inputs))
+    single = structure.kind is None
+    request = CompileRequest(
+        graph, pairs, name or _default_name(nodes), single, target, threads, frozenset(fastmath), check_finite
+    )
+    return request, structure
+
+
+def _default_name(nodes: Sequence[Node]) -> str:
+    return "kernel" if not nodes else f"{nodes[0].op.name}_kernel"
+
+
+def _output(leaf: Any, position: int) -> Any:
+    if leaf is None:
+        raise UnconnectedGradientError(
+            f"compile: output {position} is None: the gradient it stands for does not exist",
+            where=user_line(),
+            hint="sg.gradients(..., unconnected='zero') gives zeros; sg.why(y, x) says why",
+        )
+    return as_node(leaf, who=f"compile: output {position}")
+
+
+def _input(one: Any) -> Any:
+    if not isinstance(one, Node):
+        raise CompileError(f"compile: the input {one!r} is no placeholder", where=user_line(), hint="inputs are made by sg.symbol")
+    return one
+
+
+def _update(variable: Any, value: Any) -> tuple[Node, Node]:
+    if not isinstance(variable, Node) or not is_variable(variable):
+        raise CompileError(f"compile: updates name {variable!r}, which is no variable", where=user_line(), hint="sg.variable")
+    node = as_node(value, who=f"update of {variable.attrs.name}")
+    if node.type.dtype is not variable.type.dtype:
+        raise DTypeError(
+            f"compile: the new value of {variable.attrs.name!r} is {node.type.dtype}, the variable {variable.type.dtype}",
+            where=user_line(),
+            hint=f"convert with .astype('{variable.type.dtype}')",
+        )
+    if node.shape != variable.shape:
+        raise ShapeError(
+            f"compile: the new value of {variable.attrs.name!r} has shape {shape_text(node.shape)}, the variable "
+            f"{shape_text(variable.shape)}",
+            where=user_line(),
+        )
+    return variable, node
+
+
+def _refuse_free(graph: Graph) -> None:
+    """Placeholders that are no inputs: forgotten symbols, and arguments of functions that have returned."""
+    for node in graph.free:
+        if is_variable(node):
+            continue
+        if node.op.name == "parameter":
+            raise CompileError(
+                f"compile: the traced argument {node.attrs.name!r} has leaked out of its function",
+                where=next(iter(node.lines), None),
+                hint="return what depends on it from the function instead of keeping it",
+            )
+        raise CompileError(
+            f"compile: the symbol {node.attrs.name!r} is used but is not among the inputs",
+            where=next(iter(node.lines), None),
+            hint=f"add it: sg.compile(..., [..., {node.attrs.name}])",
+        )
+
+
+class StructuredKernel:
+    """A kernel whose results are put into a container; everything else is the kernel's."""
+
+    def __init__(self, kernel: Any, structure: Structure) -> None:
+        self.kernel, self.structure = kernel, structure
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        out = kwargs.get("out")
+        if out is not None:
+            kwargs["out"] = tuple(flatten(out)[0])
+        made = self.kernel(*args, **kwargs)
+        return unflatten(self.structure, list(made) if isinstance(made, tuple) else [made])
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.kernel, name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return StructuredKernel, (self.kernel, self.structure)
