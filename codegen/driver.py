@@ -55,6 +55,7 @@ def identifier(name: str) -> str:
 def compile_body(
     outputs: Sequence[Node],
     inputs: Sequence[Node],
+    variables: Sequence[Node],
     updates: Sequence[tuple[Node, Node]],
     name: str,
     target: Target,
@@ -79,8 +80,8 @@ def compile_body(
     values = canonical([*outputs, *(value for _, value in updates)])
     results, news = values[: len(outputs)], values[len(outputs) :]
     lap("canonical")
-    variables = [variable for variable, _ in updates]
-    lowered = partition(Request(tuple(results), tuple(inputs), tuple(zip(variables, news, strict=True))))
+    pairs = tuple((variable, new) for (variable, _), new in zip(updates, news, strict=True))
+    lowered = partition(Request(tuple(results), tuple(inputs), tuple(variables), pairs))
     program = finish(lowered.program)
     lap("loops")
     types = [node.type for node in (*inputs, *variables)]

@@ -83,4 +83,6 @@ def find_backend(name: str) -> Backend:
     if package is not None and getattr(package, "BACKEND_FOR_SYMGRAD", None) == name:
         fallback: Backend = import_module("codegen.backend").backend
         return fallback
-    raise CompileError(f"no back end is named {name!r}", hint="install a package that offers it; the built-in one is 'llvm'")
+    raise CompileError(
+        f"no back end is named {name!r}", hint="install a package that offers it; the built-in one is 'llvm'"
+    )

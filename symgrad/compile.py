@@ -129,13 +129,17 @@ def _output(leaf: Any, position: int) -> Any:
 
 def _input(one: Any) -> Any:
     if not isinstance(one, Node):
-        raise CompileError(f"compile: the input {one!r} is no placeholder", where=user_line(), hint="inputs are made by sg.symbol")
+        raise CompileError(
+            f"compile: the input {one!r} is no placeholder", where=user_line(), hint="inputs are made by sg.symbol"
+        )
     return one
 
 
 def _update(variable: Any, value: Any) -> tuple[Node, Node]:
     if not isinstance(variable, Node) or not is_variable(variable):
-        raise CompileError(f"compile: updates name {variable!r}, which is no variable", where=user_line(), hint="sg.variable")
+        raise CompileError(
+            f"compile: updates name {variable!r}, which is no variable", where=user_line(), hint="sg.variable"
+        )
     node = as_node(value, who=f"update of {variable.attrs.name}")
     if node.type.dtype is not variable.type.dtype:
         raise DTypeError(

@@ -22,9 +22,9 @@ class Structure(NamedTuple):
     parts: tuple[Structure, ...] = ()
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         """Number of leaves."""
-        return 1 if self.kind is None else sum(part.count for part in self.parts)
+        return 1 if self.kind is None else sum(part.size for part in self.parts)
 
 
 _LEAF = Structure()

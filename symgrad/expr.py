@@ -59,7 +59,7 @@ class Expr(Node):
     __xor__, __rxor__ = _binary("logical_xor"), _binary("logical_xor", True)
     __lt__, __le__ = _binary("less"), _binary("less_equal")
     __gt__, __ge__ = _binary("greater"), _binary("greater_equal")
-    __eq__, __ne__ = _binary("equal"), _binary("not_equal")  # type: ignore[assignment]
+    __eq__, __ne__ = _binary("equal"), _binary("not_equal")
     __hash__ = object.__hash__
 
     def __neg__(self) -> Any:

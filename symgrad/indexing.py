@@ -201,9 +201,11 @@ def _range(entry: slice, size: Size) -> Range:
     if step == 0:
         raise ShapeError("index: the slice step is zero", where=user_line())
     if isinstance(size, int) and not isinstance(entry.start, Dim) and not isinstance(entry.stop, Dim):
-        start, stop, step = slice(*(_bound(one) for one in (entry.start, entry.stop, step))).indices(size)
-        return Range(start, len(range(start, stop, step)), step)
+        begin, end, _ = slice(_bound(entry.start), _bound(entry.stop), step).indices(size)
+        return Range(begin, len(range(begin, end, step)), step)
     # NumPy's clipping, as formulas of the dimension
+    first: Size
+    last: Size
     first, last = (0, size) if step > 0 else (size - 1, -1)
     low, high = (0, size) if step > 0 else (-1, size - 1)
     start = first if entry.start is None else _clipped(_bound(entry.start), size, low, high)

@@ -44,9 +44,11 @@ def bind_dims(kinds: Sequence[TensorType], shapes: Sequence[tuple[int, ...]]) ->
         if len(rest) == len(waiting):
             raise ShapeError(f"the size {rest[0][0]} cannot be found from the arguments' shapes")
         waiting = rest
-    for size, actual in pairs:
-        if dims.evaluate(size, values) != actual:
-            raise ShapeError(f"an axis of size {actual} where {size} = {dims.evaluate(size, values)} is expected")
+    for expected, actual in pairs:
+        if dims.evaluate(expected, values) != actual:
+            raise ShapeError(
+                f"an axis of size {actual} where {expected} = {dims.evaluate(expected, values)} is expected"
+            )
     return values
 
 

@@ -110,7 +110,7 @@ def apply(op: OpDef, inputs: tuple[Node, ...], attrs: Any = ()) -> Any:
     reference = _table.get(key)
     node = reference() if reference is not None else None
     if node is None:
-        kind = op.infer(inputs, attrs)
+        kind: Any = op.infer(inputs, attrs)
         face = Node if kind.__class__ is TupleType else _faces[1 if kind.shape else 0]
         node = face.__new__(face)
         node.op, node.inputs, node.attrs, node.type = op, inputs, attrs, kind

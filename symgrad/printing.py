@@ -11,23 +11,25 @@ from typing import Any
 
 import numpy as np
 
+from symgrad.dims import Size
 from symgrad.node import Node, topological
 from symgrad.ops.contraction import subscripts
 from symgrad.ops.source import is_placeholder
-from symgrad.ops.structure import Box, Pick
+from symgrad.ops.structure import Box, Pick, Range
+from symgrad.types import same_shape
 
 __all__ = ["summary", "text"]
 
-_ATOM, _POWER, _UNARY, _PRODUCT, _SUM, _COMPARE, _ANY = 9, 8, 7, 6, 5, 4, 0
+_ATOM, _POWER, _UNARY, _MATMUL, _QUOTIENT, _PRODUCT, _SUM, _COMPARE = 10, 9, 8, 7, 6, 5, 4, 3
 _INFIX = {
     "add": ("+", _SUM),
     "subtract": ("-", _SUM),
     "multiply": ("*", _PRODUCT),
     "masked_multiply": ("*", _PRODUCT),
-    "divide": ("/", _PRODUCT),
-    "floor_divide": ("//", _PRODUCT),
-    "remainder": ("%", _PRODUCT),
-    "matmul": ("@", _PRODUCT),
+    "divide": ("/", _QUOTIENT),
+    "floor_divide": ("//", _QUOTIENT),
+    "remainder": ("%", _QUOTIENT),
+    "matmul": ("@", _MATMUL),
     "power": ("**", _POWER),
     "less": ("<", _COMPARE),
     "less_equal": ("<=", _COMPARE),
@@ -35,31 +37,29 @@ _INFIX = {
     "greater_equal": (">=", _COMPARE),
     "equal": ("==", _COMPARE),
     "not_equal": ("!=", _COMPARE),
-    "logical_and": ("&", 3),
-    "logical_or": ("|", 2),
-    "logical_xor": ("^", 2),
+    "logical_and": ("&", 2),
+    "logical_or": ("|", 1),
+    "logical_xor": ("^", 1),
 }
-_HIDDEN = {"broadcast_to", "assert_shape", "identity_view"}
+_HIDDEN = {"broadcast_to", "assert_shape"}
 _NAMES = {"absolute": "abs"}
-MAX_SHARED = 200  # nodes beyond which a text is cut short
-_MAX_WIDTH = 60  # characters of a repeated sub-expression that is still written out
+MAX_NODES = 10_000  # beyond which only a summary is printed
+_MAX_WIDTH = 60  # half the length of a summary
+_MAX_REPEATED = 10  # characters of a repeated sub-expression that is written out each time
+_MAX_LENGTH = 400  # characters from which any sub-expression gets a line of its own
 
 Piece = tuple[str, int]  # text, precedence
 
 
 def text(node: Node) -> str:
     """The expression, with shared parts as ``where`` lines."""
-    order = topological([node], lambda one: False)
-    if len(order) > 50 * MAX_SHARED:
+    order = topological([node])
+    if len(order) > MAX_NODES:
         return f"{summary(node)}  ({len(order)} nodes)"
     writer = _Writer(order, node)
     lines = [writer.pieces[node][0]]
-    for k, (name, body) in enumerate(writer.shared):
-        lines.append(f"{'where ' if k == 0 else '      '}{name} = {body}")
-        if k == MAX_SHARED:
-            lines.append(f"      ... {len(writer.shared) - k - 1} more")
-            break
-    return "\n".join(lines)
+    lines += [f"{name} = {body}" for name, body in writer.shared]
+    return "\n".join([lines[0], *(("where " if k == 0 else "      ") + line for k, line in enumerate(lines[1:]))])
 
 
 def summary(node: Node, depth: int = 3) -> str:
@@ -69,9 +69,8 @@ def summary(node: Node, depth: int = 3) -> str:
     for _ in range(depth):
         shown.update(level)
         level = [one for parent in level for one in parent.inputs]
-    order = [one for one in topological([node], lambda one: one not in shown)]
     pieces: dict[Node, Piece] = {}
-    for one in order:
+    for one in topological([node], lambda one: one not in shown):
         cut = one not in shown and one.inputs
         pieces[one] = ("...", _ATOM) if cut else _piece(one, [pieces[k] for k in one.inputs])
     line = pieces[node][0]
@@ -79,42 +78,31 @@ def summary(node: Node, depth: int = 3) -> str:
 
 
 class _Writer:
-    """Texts of all nodes, bottom up; what several nodes use and is not short gets a name."""
+    """Texts of all nodes, bottom up; what several nodes use and is not short gets a name, and so does what grows long."""
 
     def __init__(self, order: Sequence[Node], root: Node) -> None:
         uses: dict[Node, int] = {}
         for node in order:
             for one in node.inputs:
                 uses[_shown(one)] = uses.get(_shown(one), 0) + 1
-        taken = {one.attrs.name for one in order if is_placeholder(one)}
+        self.taken = {one.attrs.name for one in order if is_placeholder(one)}
         self.pieces: dict[Node, Piece] = {}
         self.shared: list[tuple[str, str]] = []
         for node in order:
             piece = _piece(node, [self.pieces[one] for one in node.inputs])
-            worth = (
-                node is not root
-                and node.op.name not in _HIDDEN
-                and node.inputs
-                and piece[1] < _ATOM
-                or len(piece[0]) > _MAX_WIDTH
-            )
-            if (
-                node is not root
-                and node.inputs
-                and node.op.name not in _HIDDEN
-                and ((uses.get(node, 0) > 1 and (worth or len(piece[0]) > 12)) or len(piece[0]) > 8 * _MAX_WIDTH)
-            ):
-                name = self._name(taken)
-                self.shared.append((name, piece[0]))
-                piece = (name, _ATOM)
+            if node is not root and node.inputs and node.op.name not in _HIDDEN:
+                length = len(piece[0])
+                if length > _MAX_LENGTH or (uses.get(node, 0) > 1 and length > _MAX_REPEATED):
+                    piece = (self._named(piece[0]), _ATOM)
             self.pieces[node] = piece
         self.shared.reverse()
 
-    def _name(self, taken: set[str]) -> str:
+    def _named(self, body: str) -> str:
         k = len(self.shared) + 1
-        while f"t{k}" in taken:
+        while f"t{k}" in self.taken:
             k += 1
-        taken.add(f"t{k}")
+        self.taken.add(f"t{k}")
+        self.shared.append((f"t{k}", body))
         return f"t{k}"
 
 
@@ -148,12 +136,13 @@ def _infix(name: str, args: Sequence[Piece]) -> Piece:
     sign, level = _INFIX[name]
     if name == "power":
         return f"{_wrapped(args[0], _ATOM)}**{_wrapped(args[1], _ATOM)}", _POWER
-    right = (
-        level + 1
-        if name in ("subtract", "divide", "floor_divide", "remainder", "matmul") or level == _COMPARE
-        else level
-    )
-    return f"{_wrapped(args[0], level)} {sign} {_wrapped(args[1], right)}", level
+    associative = name in ("add", "multiply", "masked_multiply", "logical_and", "logical_or")
+    left = level + 1 if level == _COMPARE else level
+    right = level if associative else level + 1
+    parts = [_wrapped(args[0], left), _wrapped(args[1], right)]
+    if name != "matmul":  # Python gives @ the rank of *, so a matrix product among factors needs its brackets
+        parts = [f"({part})" if piece[1] == _MATMUL and part == piece[0] else part for part, piece in zip(parts, args, strict=True)]
+    return f"{parts[0]} {sign} {parts[1]}", level
 
 
 # -- operations with a notation of their own ------------------------------------------------------------------------
@@ -197,25 +186,18 @@ def _transpose(node: Node, args: Sequence[Piece]) -> Piece:
     return _call("transpose", args, str(node.attrs.axes))
 
 
-def box_text(box: Box, shape: Sequence[Any]) -> str:
-    parts = []
-    for entry, size in zip(box, shape, strict=True):
-        if isinstance(entry, Pick):
-            parts.append(str(entry.index))
-            continue
-        start, stop = entry.start, entry.start + entry.size * entry.step
-        whole = (
-            isinstance(start, int)
-            and start == 0
-            and entry.step == 1
-            and (stop is size or (isinstance(stop, int) and stop is size))
-        )
-        first = "" if isinstance(start, int) and start == 0 and entry.step > 0 else str(start)
-        last = "" if stop is size or (isinstance(stop, int) and isinstance(size, int) and stop == size) else str(stop)
-        if isinstance(stop, int) and stop < 0:
-            last = ""
-        parts.append(":" if whole else f"{first}:{last}" + (f":{entry.step}" if entry.step != 1 else ""))
-    return ", ".join(parts)
+def box_text(box: Box, shape: Sequence[Size]) -> str:
+    """A box as it would stand between brackets."""
+    return ", ".join(_entry_text(entry, size) for entry, size in zip(box, shape, strict=True))
+
+
+def _entry_text(entry: Pick | Range, size: Size) -> str:
+    if isinstance(entry, Pick):
+        return str(entry.position)
+    stop = entry.start + entry.size * entry.step
+    first = "" if same_shape((entry.start,), (0,)) and entry.step > 0 else str(entry.start)
+    last = "" if same_shape((stop,), (size,)) or (isinstance(stop, int) and stop < 0) else str(stop)
+    return f"{first}:{last}" + (f":{entry.step}" if entry.step != 1 else "")
 
 
 def _slice(node: Node, args: Sequence[Piece]) -> Piece:
@@ -263,6 +245,11 @@ def _sequence(node: Node, args: Sequence[Piece]) -> Piece:
     return f"{node.op.name}({listed}, axis={node.attrs.axis})", _ATOM
 
 
+def _item(node: Node, args: Sequence[Piece]) -> Piece:
+    kind: Any = node.inputs[0].type
+    return args[0] if len(kind.items) == 1 else (f"{args[0][0]}[{node.attrs.position}]", _ATOM)
+
+
 _SPECIAL: dict[str, Callable[[Node, Sequence[Piece]], Piece]] = {
     "symbol": lambda node, args: (node.attrs.name, _ATOM),
     "parameter": lambda node, args: (node.attrs.name, _ATOM),
@@ -292,8 +279,7 @@ _SPECIAL: dict[str, Callable[[Node, Sequence[Piece]], Piece]] = {
     "custom_gradient": lambda node, args: _call(
         node.attrs.name, args[node.attrs.values : node.attrs.values + node.attrs.arguments]
     ),
-    "item": lambda node, args: (
-        args[0] if len(node.inputs[0].type.items) == 1 else (f"{args[0][0]}[{node.attrs.index}]", _ATOM)
-    ),  # type: ignore[attr-defined]
+    "item": _item,
+    "basis": lambda node, args: (f"basis({_shape(node.attrs.type.shape)})", _ATOM),
     **dict.fromkeys(("sum", "prod", "max", "min", "any", "all", "mean", "logsumexp", "norm"), _reduction),
 }

@@ -133,7 +133,9 @@ class _Writer:
 
     def encode_dim(self, value: Dim) -> Any:
         _, (offset, terms, recipes) = value.__reduce__()
-        encoded = {label: [kind, [self._encode(one) for one in operands]] for label, (kind, operands) in recipes.items()}
+        encoded = {
+            label: [kind, [self._encode(one) for one in operands]] for label, (kind, operands) in recipes.items()
+        }
         return ["dim", offset, terms, encoded]
 
 
@@ -209,7 +211,8 @@ class _Reader:
         if tag == "dim":
             offset, terms, recipes = rest
             decoded = {
-                label: (kind, tuple(self._decode(one) for one in operands)) for label, (kind, operands) in recipes.items()
+                label: (kind, tuple(self._decode(one) for one in operands))
+                for label, (kind, operands) in recipes.items()
             }
             return rebuild_dim(offset, terms, decoded)
         parts = [self._decode(one) for one in rest]

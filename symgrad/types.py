@@ -25,6 +25,7 @@ __all__ = [
     "TensorType",
     "TupleType",
     "as_dtype",
+    "is_tuple",
     "as_shape",
     "is_bool",
     "is_float",
@@ -161,6 +162,11 @@ def _as_size(size: Any, shape: Any) -> Size:
             raise ShapeError(f"shape {tuple(shape)}: negative size {size}")
         return int(size)
     raise ShapeError(f"shape {shape!r}: {size!r} is not a size", hint="use an int, a name, sg.dim(...) or None")
+
+
+def is_tuple(kind: object) -> bool:
+    """Whether a node's type is that of several results."""
+    return isinstance(kind, TupleType)
 
 
 def is_float(dtype: DType) -> bool:

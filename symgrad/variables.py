@@ -6,6 +6,8 @@ A variable's array is allocated once, aligned, and never moves: compiled kernels
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 from weakref import WeakSet
@@ -27,17 +29,29 @@ __all__ = ["State", "is_variable", "variable", "variables"]
 _ALIGNMENT = 64
 
 
+_lock = threading.RLock()
+
+
+@contextmanager
+def _one_at_a_time(array: np.ndarray[Any, Any]) -> Iterator[None]:
+    with _lock:
+        yield
+
+
+# Exclusive use of a variable's array; a back end whose kernels run without the interpreter lock sets its own.
+exclusive: Callable[[np.ndarray[Any, Any]], AbstractContextManager[None]] = _one_at_a_time
+
+
 class State:
     """The memory of a variable."""
 
-    __slots__ = ("__weakref__", "array", "lock", "trainable")
+    __slots__ = ("__weakref__", "array", "trainable")
 
     def __init__(self, array: np.ndarray[Any, Any], trainable: bool) -> None:
         room = np.empty(array.nbytes + _ALIGNMENT, np.uint8)
         start = -room.ctypes.data % _ALIGNMENT
         self.array = room[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
         self.array[...] = array
-        self.lock = threading.Lock()
         self.trainable = trainable
 
 
@@ -122,7 +136,7 @@ def variables(scope: str = "*", trainable: bool | None = None) -> list[Any]:
 def _get_value(self: Expr) -> Any:
     """The value of a variable: a copy; assigning changes the state."""
     state = _state(self)
-    with state.lock:
+    with exclusive(state.array):
         return state.array.copy()
 
 
@@ -135,7 +149,7 @@ def _set_value(self: Expr, value: Any) -> None:
         )
     if not np.can_cast(new.dtype, state.array.dtype, "same_kind"):
         raise DTypeError(f"variable {self.attrs.name!r}: a value of {new.dtype} for {self.type}", where=user_line())
-    with state.lock:
+    with exclusive(state.array):
         state.array[...] = new
 
 

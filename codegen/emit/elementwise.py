@@ -75,7 +75,9 @@ def _extremum(predicate: str) -> Callable[..., Value]:
 
 def _sign(f: Function, x: Value) -> Value:
     zero = f.select(f.fcmp("oeq", x, 0.0), constant(0.0, x.type), x)
-    return f.select(f.fcmp("ogt", x, 0.0), constant(1.0, x.type), f.select(f.fcmp("olt", x, 0.0), constant(-1.0, x.type), zero))
+    return f.select(
+        f.fcmp("ogt", x, 0.0), constant(1.0, x.type), f.select(f.fcmp("olt", x, 0.0), constant(-1.0, x.type), zero)
+    )
 
 
 def _masked_multiply(f: Function, head: Value, factor: Value) -> Value:
@@ -99,7 +101,9 @@ def _floor_divide(f: Function, a: Value, b: Value) -> Value:
     with f.strict():
         rest = mathlib.per_lane(f, "fmod", a, b)
         quotient = f.fdiv(f.fsub(a, rest), b)
-        wrong = f.binary("and", f.fcmp("une", rest, 0.0), f.binary("xor", f.fcmp("olt", rest, 0.0), f.fcmp("olt", b, 0.0)))
+        wrong = f.binary(
+            "and", f.fcmp("une", rest, 0.0), f.binary("xor", f.fcmp("olt", rest, 0.0), f.fcmp("olt", b, 0.0))
+        )
         quotient = f.select(wrong, f.fsub(quotient, 1.0), quotient)
         down = f.intrinsic("floor", quotient)
         nearest = f.select(f.fcmp("ogt", f.fsub(quotient, down), 0.5), f.fadd(down, 1.0), down)
@@ -254,7 +258,14 @@ def _to_integer(f: Function, x: Value, target: Type) -> Value:
 
 
 # -- reductions -----------------------------------------------------------------------------------------------------
-_COMBINE = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum", "any": "logical_or", "all": "logical_and"}
+_COMBINE = {
+    "sum": "add",
+    "prod": "multiply",
+    "max": "maximum",
+    "min": "minimum",
+    "any": "logical_or",
+    "all": "logical_and",
+}
 
 
 def combine(f: Function, kind: str, a: Value, b: Value, dtype: DType) -> Value:

@@ -61,7 +61,9 @@ class _Body:
             self.size_of(size)
         for stage in self.program.stages:
             if isinstance(stage, Guard):
-                self._stop_if(f.icmp("ne", f.i64(self.size_of(stage.left)), f.i64(self.size_of(stage.right))), stage.status)
+                self._stop_if(
+                    f.icmp("ne", f.i64(self.size_of(stage.left)), f.i64(self.size_of(stage.right))), stage.status
+                )
         for buffer in self.program.buffers:
             self.pointers[buffer.name] = self._pointer(buffer)
         for position, stage in enumerate(self.program.stages):
@@ -82,11 +84,15 @@ class _Body:
     def _pointer(self, buffer: Buffer) -> Value:
         f, spec = self.f, self.spec
         if buffer.kind == "table":
-            return Value(self.module.table(buffer.name, buffer.data.ravel().tolist(), element_type(buffer.dtype)), POINTER)
+            return Value(
+                self.module.table(buffer.name, buffer.data.ravel().tolist(), element_type(buffer.dtype)), POINTER
+            )
         if buffer.kind == "temporary":
             offset = self.arena.offsets.get(buffer.name, 0)
             return f.emit(f"getelementptr inbounds i8, ptr %work, i64 {f.int_text(self.size_of(offset))}", POINTER)
-        start = {"input": 0, "variable": len(spec.inputs), "output": len(spec.inputs) + len(spec.variables)}[buffer.kind]
+        start = {"input": 0, "variable": len(spec.inputs), "output": len(spec.inputs) + len(spec.variables)}[
+            buffer.kind
+        ]
         return f[f"a{start + buffer.position}"]
 
     def _stop_if(self, bad: Value, status: int) -> None:

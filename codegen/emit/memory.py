@@ -178,7 +178,7 @@ class Memory:
         for k in range(nest.lanes):
             step: Int = k
             if lane.mask is not None and k:
-                left = f.sub(f.sub(lane.count, lane.first), 1)
+                left = f.sub(f.sub(lane.extent, lane.first), 1)
                 step = f.minimum(left, k)
             rows.append(self._computed(f.gep(start, f.mul(stride, step), element), offset, element, k))
         return rows
@@ -244,7 +244,7 @@ class Memory:
             if lane.mask is None or k == 0:
                 store()
                 return
-            with f.when(f.icmp("slt", f.add(lane.first, k), lane.count)):
+            with f.when(f.icmp("slt", f.add(lane.first, k), lane.extent)):
                 store()
 
         return guarded

@@ -34,7 +34,7 @@ class _Lane(NamedTuple):
     axis: Axis
     first: Int  # index of lane 0
     mask: Value | None
-    count: Int  # extent of the loop
+    extent: Int  # of the loop
 
 
 def vector_factor(loop: For, target: Target) -> int:

@@ -93,7 +93,9 @@ def _gathered(f: Function, pointers: Sequence[Value], element: Type) -> Value:
     return value
 
 
-def store_rows(f: Function, rows: Sequence[Value], values: Sequence[Value], guard: Callable[[int, Callable[[], None]], None]) -> None:
+def store_rows(
+    f: Function, rows: Sequence[Value], values: Sequence[Value], guard: Callable[[int, Callable[[], None]], None]
+) -> None:
     """Columns stored as rows; ``guard(lane, store)`` runs ``store`` where that lane may write."""
     lanes, element = len(rows), values[0].type.scalar
     stores: list[list[tuple[Value, int]]] = [[] for _ in range(lanes)]

@@ -107,7 +107,9 @@ def product_workspace(stage: Product, target: Target) -> int:
     return int(workspace_bytes(product_kernel(stage), target))
 
 
-def emit_product_stage(f: Function, stage: Product, pointers: Mapping[str, Value], size_of: SizeOf, work: Value) -> None:
+def emit_product_stage(
+    f: Function, stage: Product, pointers: Mapping[str, Value], size_of: SizeOf, work: Value
+) -> None:
     """The product, once for each index of the loops around it."""
     name = emit_product(f.module, product_kernel(stage))
     views = (stage.a, stage.b, stage.c)
@@ -119,7 +121,10 @@ def emit_product_stage(f: Function, stage: Product, pointers: Mapping[str, Value
             _call(f, name, stage, places, size_of, work)
             return
         with f.loop(0, size_of(stage.batch[axis])) as loop:
-            run(axis + 1, [_moved(f, view, axis, place, loop.index, size_of) for view, place in zip(views, places, strict=True)])
+            run(
+                axis + 1,
+                [_moved(f, view, axis, place, loop.index, size_of) for view, place in zip(views, places, strict=True)],
+            )
 
     run(0, starts)
 

@@ -285,7 +285,7 @@ def _slice(s: Scalarizer, node: Node, index: tuple[Index, ...]) -> tuple[list[Ke
     own = []
     for entry in node.attrs.box:
         if isinstance(entry, Pick):
-            own.append(entry.index)
+            own.append(entry.position)
         else:
             own.append(combine(scale(next(rest), entry.step), entry.start))
     return s.alias(node.inputs[0], tuple(own))
@@ -296,11 +296,11 @@ def inside_box(box: Any, shape: Sequence[Size], index: tuple[Index, ...]) -> tup
     own = []
     for entry, size, one in zip(box, shape, index, strict=True):
         if isinstance(entry, Pick):
-            if isinstance(one, int) and isinstance(entry.index, int):
-                if one != entry.index:
+            if isinstance(one, int) and isinstance(entry.position, int):
+                if one != entry.position:
                     return False
                 continue
-            if one is entry.index:
+            if one is entry.position:
                 continue
             return True
         whole = entry.step == 1 and types.same_shape((entry.start, entry.size), (0, size))

@@ -140,7 +140,9 @@ def _repeated(order: Sequence[Node], request: Any, stored: set[Node], facts: Fac
         keys = pulled.get(node, none)
         if node in stored or len(keys) < 2 or costs[node] < _REPEAT or not node.inputs:
             continue
-        if all(pulled.get(user, none) == keys and user not in stored for user in users.get(node, ())) and users.get(node):
+        if all(pulled.get(user, none) == keys and user not in stored for user in users.get(node, ())) and users.get(
+            node
+        ):
             continue  # something nearer to the results is shared as well
         found.add(node)
     return found

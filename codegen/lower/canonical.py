@@ -63,7 +63,7 @@ def _skip_identity(node: Node) -> Any:
 
 def _item(node: Node) -> Any:
     inner = node.inputs[0]
-    return inner.inputs[node.attrs.index] if inner.op.name == "custom_gradient" else None
+    return inner.inputs[node.attrs.position] if inner.op.name == "custom_gradient" else None
 
 
 def _pairs(node: Node) -> Any:
@@ -71,10 +71,15 @@ def _pairs(node: Node) -> Any:
     if len(node.inputs) <= 2:
         return None
     attrs = node.attrs
-    sizes = {label: _TYPICAL if isinstance(size, Dim) else max(size, 1) for label, size in label_sizes(node.inputs, attrs).items()}
+    sizes = {
+        label: _TYPICAL if isinstance(size, Dim) else max(size, 1)
+        for label, size in label_sizes(node.inputs, attrs).items()
+    }
     shapes = [np.broadcast_to(0.0, [sizes[label] for label in labels]) for labels in attrs.inputs]
     operands: list[Any] = [one for pair in zip(shapes, map(list, attrs.inputs), strict=True) for one in pair]
-    path = np.einsum_path(*operands, list(attrs.output), optimize="optimal" if len(node.inputs) <= 6 else "greedy")[0][1:]
+    path = np.einsum_path(*operands, list(attrs.output), optimize="optimal" if len(node.inputs) <= 6 else "greedy")[0][
+        1:
+    ]
     pending = list(zip(node.inputs, attrs.inputs, strict=True))
     for positions in path:
         chosen = [pending.pop(position) for position in sorted(positions, reverse=True)]

@@ -67,15 +67,17 @@ def _only_own_elements(nest: Nest, source: Buffer, target: Buffer) -> bool:
 
     loops_that_read = [one for one in nest.body if isinstance(one, For) and _touches(one, target, Load)]
     loops_that_write = [one for one in nest.body if isinstance(one, For) and _touches(one, source, Store)]
-    return holds(nest.body) and len(loops_that_write) <= 1 and (not loops_that_read or loops_that_read == loops_that_write)
+    return (
+        holds(nest.body) and len(loops_that_write) <= 1 and (not loops_that_read or loops_that_read == loops_that_write)
+    )
 
 
-def _touches(loop: For, buffer: Buffer, kind: type) -> bool:
+def _touches(loop: For, buffer: Buffer, kind: type[Load] | type[Store]) -> bool:
     return any(isinstance(one, kind) and one.buffer is buffer for one in statements(loop.body))
 
 
 def _renamed(block: Sequence[Any], old: Buffer, new: Buffer) -> tuple[Any, ...]:
-    out = []
+    out: list[Any] = []
     for one in block:
         if isinstance(one, For):
             out.append(one._replace(body=_renamed(one.body, old, new)))

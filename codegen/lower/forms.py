@@ -46,7 +46,9 @@ def of_axis(axis: Axis) -> Form:
 
 
 def _made(offset: Size, terms: dict[Any, Size]) -> Index:
-    kept = tuple(sorted(((s, c) for s, c in terms.items() if not (isinstance(c, int) and c == 0)), key=lambda t: t[0].uid))
+    kept = tuple(
+        sorted(((s, c) for s, c in terms.items() if not (isinstance(c, int) and c == 0)), key=lambda t: t[0].uid)
+    )
     return Form(offset, kept) if kept else offset
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -54,7 +54,7 @@ def _certain(base: Node, size: Size) -> bool:
         return dims.at_least(size, base.shape[0]) is True
     if base.op.name != "constant":
         return False
-    array: np.ndarray = base.attrs.value.array  # type: ignore[type-arg]
+    array: np.ndarray[Any, Any] = base.attrs.value.array
     if array.size == 0:
         return True
     return dims.at_least(size, int(array.max()) + 1) is True and dims.at_least(size, -int(array.min())) is True

@@ -56,7 +56,17 @@ class Reduction(NamedTuple):
 
 
 _NO_AXES: frozenset[Axis] = frozenset()
-_COMMUTATIVE = {"add", "multiply", "maximum", "minimum", "equal", "not_equal", "logical_and", "logical_or", "logical_xor"}
+_COMMUTATIVE = {
+    "add",
+    "multiply",
+    "maximum",
+    "minimum",
+    "equal",
+    "not_equal",
+    "logical_and",
+    "logical_or",
+    "logical_xor",
+}
 _BOOL_RESULT = {
     "less",
     "less_equal",
@@ -83,7 +93,9 @@ class Pool:
     def __len__(self) -> int:
         return len(self._table)
 
-    def _make(self, op: str, args: tuple[Instance, ...], data: Any, dtype: DType, axes: frozenset[Axis], masked: bool) -> Instance:
+    def _make(
+        self, op: str, args: tuple[Instance, ...], data: Any, dtype: DType, axes: frozenset[Axis], masked: bool
+    ) -> Instance:
         key = (op, data, dtype.char, *[arg.uid for arg in args])
         found = self._table.get(key)
         if found is None:
@@ -119,7 +131,9 @@ class Pool:
         if kind in ("sum", "max", "min", "any", "all") and is_zero(body) and kind == "sum":
             return body
         made = Reduction(kind, tuple(axes))
-        return self._make("reduce", (body,), made, body.dtype, body.axes.difference(axes), body.masked and kind == "sum")
+        return self._make(
+            "reduce", (body,), made, body.dtype, body.axes.difference(axes), body.masked and kind == "sum"
+        )
 
     # -- operations ------------------------------------------------------------------------------------------------
     def apply(self, op: str, args: tuple[Instance, ...], dtype: DType | None = None) -> Instance:
@@ -148,10 +162,20 @@ class Pool:
 
     def total(self, kind: str, parts: Sequence[Instance]) -> Instance:
         """Parts combined pairwise, so that the chain of dependences is short."""
-        op = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum", "any": "logical_or", "all": "logical_and"}[kind]
+        op = {
+            "sum": "add",
+            "prod": "multiply",
+            "max": "maximum",
+            "min": "minimum",
+            "any": "logical_or",
+            "all": "logical_and",
+        }[kind]
         level = list(parts)
         while len(level) > 1:
-            level = [self.apply(op, (level[k], level[k + 1])) if k + 1 < len(level) else level[k] for k in range(0, len(level), 2)]
+            level = [
+                self.apply(op, (level[k], level[k + 1])) if k + 1 < len(level) else level[k]
+                for k in range(0, len(level), 2)
+            ]
         return level[0]
 
 

@@ -32,10 +32,11 @@ LIMIT = 16  # largest axis that is written out
 
 
 class Request(NamedTuple):
-    """What to lower: canonical results, placeholders, and (variable, new value) pairs."""
+    """What to lower: canonical results, placeholders, variables, and new values for some of the variables."""
 
     outputs: tuple[Node, ...]
     inputs: tuple[Node, ...]
+    variables: tuple[Node, ...] = ()
     updates: tuple[tuple[Node, Node], ...] = ()
 
 
@@ -62,11 +63,15 @@ def partition(request: Request) -> Lowered:
             return plan.lowered()
         except NeedsStore as need:
             if need.node in plan.stored or need.node in forced:
-                raise CompileError(f"{need.node.op.name}: no lowering for {need.node.type}", hint="please report it") from None
+                raise CompileError(
+                    f"{need.node.op.name}: no lowering for {need.node.type}", hint="please report it"
+                ) from None
             forced.add(need.node)
         except Split as split:
             if split.writer.buffer.name in alone:
-                raise CompileError(f"{split.writer.target!r}: reductions in opposite orders", hint="please report it") from None
+                raise CompileError(
+                    f"{split.writer.target!r}: reductions in opposite orders", hint="please report it"
+                ) from None
             alone.add(split.writer.buffer.name)
 
 
@@ -123,8 +128,8 @@ class _Plan:
     def _place_arguments(self) -> None:
         for k, node in enumerate(self.request.inputs):
             self.stored[node] = self._dense(node, "input", k)
-        for k, (variable, _) in enumerate(self.request.updates):
-            self.stored.setdefault(variable, self._dense(variable, "variable", k))
+        for k, node in enumerate(self.request.variables):
+            self.stored[node] = self._dense(node, "variable", k)
 
     def _choose(self) -> None:
         """Arrays that must be in memory, whatever they cost."""
@@ -136,7 +141,9 @@ class _Plan:
             must = node.op.kind is Kind.SCATTER or by_parts(node, self.is_unrolled)
             if is_product(node, LIMIT):
                 must, operands = True, node.inputs
-            elif node.op.name == "gather" and any(one.op.name != "constant" or not self._is_small(one) for one in node.inputs[1:]):
+            elif node.op.name == "gather" and any(
+                one.op.name != "constant" or not self._is_small(one) for one in node.inputs[1:]
+            ):
                 operands = node.inputs[:1]
             for one in operands:
                 if as_view(one, known) is None:
@@ -232,12 +239,11 @@ class _Plan:
             if place is None or place.buffer.kind != "output" or place.buffer.position != k:
                 self._result(node, self._dense(node, "output", k), tasks)
         last = 1 + max((task.level for task in tasks), default=0)
-        for k, (variable, value) in enumerate(self.request.updates):
-            target = self.stored[variable]
+        for variable, value in self.request.updates:
             temporary = self._dense(value, "temporary")
             self._result(value, temporary, tasks)
-            tasks.append(_Task(last + 1, False, None, (Copy(temporary.buffer, target.buffer),), None))
-            assert target.buffer.position == k
+            copy = Copy(temporary.buffer, self.stored[variable].buffer)
+            tasks.append(_Task(last + 1, False, None, (copy,), None))
 
     def _result(self, node: Node, place: Stored, tasks: list[_Task]) -> None:
         level = 1 + self.levels[node]
@@ -285,5 +291,7 @@ class _Plan:
                 for a, b in zip(node.inputs[0].shape, node.shape, strict=True):
                     if not types.same_shape((a,), (b,)):
                         line = next(iter(node.lines), "an unknown place")
-                        made.append(Guard(a, b, self._status("shape", f"the sizes {a} and {b} differ (they meet at {line})")))
+                        made.append(
+                            Guard(a, b, self._status("shape", f"the sizes {a} and {b} differ (they meet at {line})"))
+                        )
         return made

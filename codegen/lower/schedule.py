@@ -119,7 +119,9 @@ class Scheduler:
         return self.count
 
     # -- one block -------------------------------------------------------------------------------------------------
-    def _block(self, goals: Sequence[Goal], fixed: frozenset[Axis], ids: Ids, kept: Kept, lane: Axis | None) -> list[Any]:
+    def _block(
+        self, goals: Sequence[Goal], fixed: frozenset[Axis], ids: Ids, kept: Kept, lane: Axis | None
+    ) -> list[Any]:
         """Statements for goals inside the loops over ``fixed``; ``ids`` grows by the values of this block."""
         order = _closure(goals, ids, kept)
         rounds = self._rounds(goals, order, fixed, ids)
@@ -135,7 +137,9 @@ class Scheduler:
                 position += 1
         return out
 
-    def _rounds(self, goals: Sequence[Goal], order: Sequence[Instance], fixed: frozenset[Axis], ids: Ids) -> list[_Round]:
+    def _rounds(
+        self, goals: Sequence[Goal], order: Sequence[Instance], fixed: frozenset[Axis], ids: Ids
+    ) -> list[_Round]:
         times: dict[Instance, int] = dict.fromkeys(ids, 0)
         ending: list[Goal] = []
         for one in order:
@@ -166,7 +170,9 @@ class Scheduler:
         return rounds
 
     # -- loops -----------------------------------------------------------------------------------------------------
-    def _loop(self, axis: Axis, goals: list[Goal], fixed: frozenset[Axis], ids: Ids, kept: Kept, lane: Axis | None) -> For:
+    def _loop(
+        self, axis: Axis, goals: list[Goal], fixed: frozenset[Axis], ids: Ids, kept: Kept, lane: Axis | None
+    ) -> For:
         if not fixed:
             axes = {one for goal in goals for one in goal_axes(goal)}
             lane = self.lane(goals, sorted(axes, key=self.rank.__getitem__))
@@ -190,7 +196,12 @@ class Scheduler:
 
     # -- values that several loops need ----------------------------------------------------------------------------
     def _keep_shared(
-        self, loops: Sequence[tuple[int, Axis, list[Goal]]], order: Sequence[Instance], fixed: frozenset[Axis], ids: Ids, kept: Kept
+        self,
+        loops: Sequence[tuple[int, Axis, list[Goal]]],
+        order: Sequence[Instance],
+        fixed: frozenset[Axis],
+        ids: Ids,
+        kept: Kept,
     ) -> list[Kept]:
         """For each loop, the values that it finds in memory; the loop that first computes them stores them."""
         if len(loops) < 2:
@@ -235,7 +246,9 @@ class Scheduler:
                 return goal
         axes = sorted(one.axes - fixed, key=self.rank.__getitem__)
         extents = [axis.extent for axis in axes]
-        made = Sink(self.scratch(one.dtype, dims.product(extents)), ravel([of_axis(axis) for axis in axes], extents), one, "set")
+        made = Sink(
+            self.scratch(one.dtype, dims.product(extents)), ravel([of_axis(axis) for axis in axes], extents), one, "set"
+        )
         goals.append(made)
         return made
 

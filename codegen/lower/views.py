@@ -72,7 +72,7 @@ def _sliced(node: Node, view: Stored) -> Stored:
     strides: list[Size] = []
     for entry, stride in zip(node.attrs.box, view.strides, strict=True):
         if isinstance(entry, Pick):
-            base = base + stride * entry.index
+            base = base + stride * entry.position
         else:
             base = base + stride * entry.start
             strides.append(stride * entry.step)

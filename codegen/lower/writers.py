@@ -39,7 +39,11 @@ def by_parts(node: Node, is_unrolled: Callable[[Size], bool]) -> bool:
     if name not in ("place", "update"):
         return False
     boxes = node.attrs.boxes if name == "place" else (node.attrs.box,)
-    return any(not is_unrolled(size) and not _is_whole(box[axis], size) for box in boxes for axis, size in enumerate(node.shape))
+    return any(
+        not is_unrolled(size) and not _is_whole(box[axis], size)
+        for box in boxes
+        for axis, size in enumerate(node.shape)
+    )
 
 
 def _is_whole(entry: Pick | Range, size: Size) -> bool:
@@ -82,7 +86,8 @@ def _box_writer(target: Node, source: tuple[Node, ...], box: Box, place: Stored,
     def where(index: Sequence[Index]) -> Index:
         rest = iter(index)
         full = [
-            entry.index if isinstance(entry, Pick) else combine(scale(next(rest), entry.step), entry.start) for entry in box
+            entry.position if isinstance(entry, Pick) else combine(scale(next(rest), entry.step), entry.start)
+            for entry in box
         ]
         return _offset(place, full)
 
@@ -111,13 +116,16 @@ def _part_steps(node: Node, place: Stored) -> list[Step]:
     if node.op.name != "place" or _disjoint(boxes):
         fill = node.op.name == "place" and not _covers(boxes, node.shape)
         made = [Step(None)] if fill else []
-        return made + [Step(_box_writer(node, tuple(groups[box]), box, place, "set"), after=fill and k == 0) for k, box in enumerate(boxes)]
+        return made + [
+            Step(_box_writer(node, tuple(groups[box]), box, place, "set"), after=fill and k == 0)
+            for k, box in enumerate(boxes)
+        ]
     added = [Step(_box_writer(node, tuple(groups[box]), box, place, "add"), after=True) for box in boxes]
     return [Step(None), *added]
 
 
 def _disjoint(boxes: Sequence[Box]) -> bool:
-    if all(isinstance(entry, Pick) and isinstance(entry.index, int) for box in boxes for entry in box):
+    if all(isinstance(entry, Pick) and isinstance(entry.position, int) for box in boxes for entry in box):
         return True  # distinct points
     if len(boxes) > _MANY:
         return False
@@ -136,7 +144,7 @@ def _apart(a: Box, b: Box) -> bool:
 def _span(entry: Pick | Range) -> tuple[int, int] | None:
     """First and last position, where static."""
     if isinstance(entry, Pick):
-        return (entry.index, entry.index) if isinstance(entry.index, int) else None
+        return (entry.position, entry.position) if isinstance(entry.position, int) else None
     if not isinstance(entry.start, int) or not isinstance(entry.size, int):
         return None
     ends = sorted((entry.start, entry.start + (entry.size - 1) * entry.step))
@@ -166,7 +174,10 @@ def _scatter_steps(node: Node, place: Stored, flat: bool) -> list[Step]:
 
     def where(scalarizer: Any, index: Sequence[Index]) -> Index:
         within = tuple(index[axis : axis + rank])
-        own = [wrapped_index(scalarizer, scalarizer.value(one, within), node.shape[axis + k]) for k, one in enumerate(indices)]
+        own = [
+            wrapped_index(scalarizer, scalarizer.value(one, within), node.shape[axis + k])
+            for k, one in enumerate(indices)
+        ]
         return _offset(place, (*index[:axis], *own, *index[axis + rank :]))
 
     writer = Writer(node, (updates,), updates.shape, place.buffer, where, node.op.name)

@@ -74,13 +74,17 @@ def _convert(node: Node, made: Mapping[Node, Any]) -> Any:
 
     if is_placeholder(node):
         name = node.attrs.name
-        return sympy.Symbol(name, real=True) if node.ndim == 0 else sympy.IndexedBase(name, shape=tuple(map(str, node.shape)))
+        return (
+            sympy.Symbol(name, real=True)
+            if node.ndim == 0
+            else sympy.IndexedBase(name, shape=tuple(map(str, node.shape)))
+        )
     if node.op.name == "constant":
         return _number(node)
     if node.op.name == "slice" and all(isinstance(entry, Pick) for entry in node.attrs.box):
         base = made[node.inputs[0]]
         if isinstance(base, sympy.IndexedBase):
-            return base[tuple(entry.index for entry in node.attrs.box)]
+            return base[tuple(entry.position for entry in node.attrs.box)]
     if node.op.name in ("identity", "stop_gradient", "assert_shape", "cast"):
         return made[node.inputs[0]]
     if node.op.math is not None and node.ndim == 0:

@@ -18,7 +18,7 @@ from symgrad.diff.rules import Rule, carried
 from symgrad.errors import GradientError
 from symgrad.node import Node, apply, depends_on, topological
 from symgrad.opdef import Constant, Defined, Kind, Linear, Pair, Partials
-from symgrad.types import TupleType
+from symgrad.types import is_tuple
 
 __all__ = ["Forward", "transpose_rule"]
 
@@ -66,12 +66,12 @@ class Forward:
     def _tangent(self, node: Node) -> Head | None:
         rule = self.replaced.get(node) or carried(node)
         own = [self.tangents.get(one) for one in node.inputs]
-        if node.type.__class__ is TupleType:
+        if is_tuple(node.type):
             self.items[node] = self._pair_tangents(node, own)
             return None
         if node.op.name == "item":
-            made = self.items.get(node.inputs[0], {})
-            value = made[node.attrs.index] if made else None
+            made = self.items.get(node.inputs[0])
+            value = None if made is None else made[node.attrs.position]
             return None if value is None else Head(value, zeros=True)
         if all(head is None for head in own):
             return None

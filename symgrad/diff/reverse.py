@@ -17,7 +17,7 @@ from symgrad.diff.rules import Rule, call_rule, carried
 from symgrad.errors import GradientError
 from symgrad.node import Node, depends_on, topological
 from symgrad.opdef import Constant, Defined, Kind, Linear, Pair, Partials
-from symgrad.types import TupleType
+from symgrad.types import TupleType, is_tuple
 
 __all__ = ["Reverse"]
 
@@ -45,7 +45,7 @@ _FILLS_ZEROS = {"slice", "gather", "max", "min", "scatter_set", "update"}
 def differentiable(node: Node) -> bool:
     """Whether derivatives exist for values of this node's element type and operation."""
     kind = node.type
-    if kind.__class__ is TupleType:
+    if is_tuple(kind):
         return True
     if types.is_float(kind.dtype):
         return True
@@ -124,7 +124,7 @@ class Reverse:
         self._enter(node.op.name, node)
         derivative = node.op.derivative
         if node.op.name == "item":
-            self.items.setdefault(node.inputs[0], {}).setdefault(node.attrs.index, []).append(head)
+            self.items.setdefault(node.inputs[0], {}).setdefault(node.attrs.position, []).append(head)
         elif isinstance(derivative, Partials):
             self._pass_partials(node, derivative, head)
         elif isinstance(derivative, Linear):
@@ -198,7 +198,7 @@ class Reverse:
         """Contributions of a node with several results, once all of them have arrived."""
         self._enter(node.op.name, node)
         arrived = self.items.pop(node)
-        kind = node.type
+        kind: Any = node.type
         assert isinstance(kind, TupleType)
         heads = [materialize(add_heads(arrived[k])) if k in arrived else None for k in range(len(kind.items))]
         derivative = node.op.derivative

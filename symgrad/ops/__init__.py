@@ -70,6 +70,7 @@ from symgrad.ops.elementwise import (
     tanh,
     trunc,
     where,
+    zeta,
 )
 from symgrad.ops.indexing import gather, one_hot, scatter_add, scatter_set
 from symgrad.ops.reduction import all_ as all

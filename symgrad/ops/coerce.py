@@ -83,8 +83,9 @@ def cast(node: Node, dtype: DType) -> Any:
 def common_dtype(values: Sequence[Any]) -> DType:
     """NumPy 2's common element type of operands, Python numbers being weak."""
     strong: DType | None = None
-    weak = BOOL
+    weak: DType = BOOL
     for value in values:
+        dtype: DType
         if isinstance(value, Node):
             dtype = value.type.dtype
         elif isinstance(value, bool):

@@ -416,7 +416,7 @@ def _transpose_cross(node: Node, i: int, head: Node) -> Node:
     return made
 
 
-CROSS = register(
+CROSS: OpDef = register(
     OpDef(
         name="cross",
         kind=Kind.CONTRACTION,

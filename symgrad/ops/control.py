@@ -107,17 +107,17 @@ def stop_gradient(x: Any, order: int = 1) -> Any:
 
 # -- tuples ---------------------------------------------------------------------------------------------------------
 class ItemAttrs(NamedTuple):
-    index: int
+    position: int
 
 
 ITEM = register(
     OpDef(
         name="item",
         kind=Kind.CONTROL,
-        infer=lambda inputs, attrs: inputs[0].type.items[attrs.index],  # type: ignore[attr-defined]
-        evaluate=lambda attrs, values: values[attrs.index],
+        infer=lambda inputs, attrs: inputs[0].type.items[attrs.position],  # type: ignore[attr-defined]
+        evaluate=lambda attrs, values: values[attrs.position],
         derivative=Constant(),  # the engines pass tuples through item by item
-        batch=lambda node, inputs, batched, size: item(inputs[0], node.attrs.index),
+        batch=lambda node, inputs, batched, size: item(inputs[0], node.attrs.position),
         attrs=ItemAttrs,
         samples=lambda rng: (),
         doc="One result of an operation with several.",

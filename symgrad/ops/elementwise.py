@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from symgrad import config, types
-from symgrad.errors import DTypeError
+from symgrad import types
+from symgrad.config import current
+from symgrad.errors import DTypeError, GradientError
 from symgrad.node import Node, apply
 from symgrad.opdef import Constant, Derivative, Gate, Kind, Linear, OpDef, Partials, Sample, register
 from symgrad.ops import coerce, scalar, source
@@ -153,7 +154,8 @@ def declare(
 def _draw(rng: np.random.Generator, shape: tuple[int, ...], interval: Any, rule: Rule) -> np.ndarray[Any, Any]:
     if rule is Rule.LOGICAL:
         return rng.random(shape) < 0.5
-    return np.asarray(rng.uniform(*interval, size=shape))
+    low, high = interval
+    return np.asarray(rng.uniform(low, high, shape))
 
 
 def _sympy(name: str) -> Callable[..., Any]:
@@ -323,7 +325,7 @@ def _arctan2_partial(node: Node, i: int) -> Any:
     return divide(divide(x if i == 0 else negative(y), distance), distance)
 
 
-hypot = declare(
+hypot: Elementwise = declare(
     "hypot",
     2,
     Rule.FLOAT,
@@ -385,7 +387,7 @@ def _expit_math(x: Any) -> Any:
     return 1 / (1 + sympy.exp(-x))
 
 
-expit = declare(
+expit: Elementwise = declare(
     "expit",
     1,
     Rule.FLOAT,
@@ -404,7 +406,36 @@ softplus = declare(
     domain=(-6.0, 6.0),
     doc="log(1 + exp(x)), without overflow.",
 )
-digamma = unary("digamma", scipy_special("psi"), "digamma", (0.5, 6.0), partial=Constant(), lowering="host")
+
+
+def _zeta_partial(node: Node, i: int) -> Any:
+    s, x = node.inputs
+    if i == 0:
+        raise GradientError(
+            "zeta: the derivative with respect to s is not available", where=next(iter(node.lines), None)
+        )
+    return multiply(negative(s), zeta(add(s, 1), x))
+
+
+zeta = declare(
+    "zeta",
+    2,
+    Rule.FLOAT,
+    scipy_special("zeta"),
+    math=_sympy("zeta"),
+    partial=_zeta_partial,
+    domain=((1.5, 4.0), (0.5, 6.0)),
+    lowering="host",
+    doc="Hurwitz zeta function sum (x + k)**-s: derivatives of digamma of every order (Abramowitz & Stegun 6.4.10).",
+)
+digamma = unary(
+    "digamma",
+    scipy_special("psi"),
+    "digamma",
+    (0.5, 6.0),
+    partial=lambda node, i: zeta(2, node.inputs[0]),
+    lowering="host",
+)
 gammaln = unary(
     "gammaln",
     scipy_special("gammaln"),
@@ -418,7 +449,7 @@ gammaln = unary(
 # -- pieces ---------------------------------------------------------------------------------------------------------
 def _absolute_partial(node: Node, i: int) -> Any:
     x = node.inputs[0]
-    kink = config.current().kink
+    kink = current().kink
     if kink in ("zero", "half"):
         return sign(x)
     return where(greater_equal(x, 0) if kink == "right" else greater(x, 0), 1.0, -1.0)
@@ -433,7 +464,7 @@ def _extremum_partial(larger: bool) -> Partial:
     def partial(node: Node, i: int) -> Any:
         mine, other = node.inputs[i], node.inputs[1 - i]
         wins = (greater if larger else less)(mine, other)
-        kink = config.current().kink
+        kink = current().kink
         if kink == "zero" and source.uniform_value(other) is not None:
             return Gate(wins)
         if kink in ("zero", "half"):
@@ -453,7 +484,7 @@ minimum = declare("minimum", 2, Rule.ANY, np.minimum, math=_sympy("Min"), partia
 
 def _relu_partial(node: Node, i: int) -> Any:
     x = node.inputs[0]
-    kink = config.current().kink
+    kink = current().kink
     if kink == "half":
         return Gate(greater_equal(x, 0), where(equal(x, 0), 0.5, 1.0))
     return Gate((greater_equal if kink == "right" else greater)(x, 0))
@@ -508,7 +539,7 @@ greater_equal = declare(
     "greater_equal", 2, Rule.COMPARE, np.greater_equal, math=_sympy("GreaterThan"), partial=Constant()
 )
 equal = declare("equal", 2, Rule.COMPARE, np.equal, math=_sympy("Eq"), partial=Constant())
-not_equal = declare("not_equal", 2, Rule.COMPARE, np.not_equal, math=_sympy("Ne"), partial=Constant())
+not_equal: Elementwise = declare("not_equal", 2, Rule.COMPARE, np.not_equal, math=_sympy("Ne"), partial=Constant())
 logical_and = declare("logical_and", 2, Rule.LOGICAL, np.logical_and, math=_sympy("And"), partial=Constant())
 logical_or = declare("logical_or", 2, Rule.LOGICAL, np.logical_or, math=_sympy("Or"), partial=Constant())
 logical_xor = declare("logical_xor", 2, Rule.LOGICAL, np.logical_xor, math=_sympy("Xor"), partial=Constant())

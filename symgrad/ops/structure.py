@@ -54,7 +54,7 @@ class AxisAttrs(NamedTuple):
 class Pick(NamedTuple):
     """One position of an axis, which is dropped."""
 
-    index: Size
+    position: Size
 
 
 class Range(NamedTuple):
@@ -79,7 +79,7 @@ class PlaceAttrs(NamedTuple):
 
 def _python_slice(entry: Pick | Range) -> Any:
     if isinstance(entry, Pick):
-        return entry.index
+        return entry.position
     stop = int(entry.start) + int(entry.size) * entry.step
     return slice(entry.start, None if stop < 0 else stop, entry.step)
 
@@ -425,7 +425,7 @@ def _all_batched(inputs: tuple[Node, ...], batched: tuple[bool, ...], size: Size
     ]
 
 
-CONCATENATE = register(
+CONCATENATE: OpDef = register(
     OpDef(
         name="concatenate",
         kind=Kind.STRUCTURE,
@@ -473,7 +473,7 @@ def _agree_off_axis(nodes: list[Any], axis: int) -> list[Any]:
     return out
 
 
-STACK = register(
+STACK: OpDef = register(
     OpDef(
         name="stack",
         kind=Kind.STRUCTURE,
@@ -595,6 +595,11 @@ def _transpose_update(node: Node, i: int, head: Node) -> Node:
     return slice_(head, box) if i == 1 else update(head, box, zeros_like(node.inputs[1]))
 
 
+def _batch_update(node: Node, inputs: tuple[Node, ...], batched: tuple[bool, ...], size: Size) -> Node:
+    base, part = _all_batched(inputs, batched, size)
+    return update(base, (Range(0, size), *node.attrs.box), part)
+
+
 UPDATE = register(
     OpDef(
         name="update",
@@ -602,11 +607,7 @@ UPDATE = register(
         infer=lambda inputs, attrs: inputs[0].type,
         evaluate=_evaluate_update,
         derivative=Linear(_transpose_update, joint=True),
-        batch=lambda node, inputs, batched, size: update(
-            *_all_batched(inputs[:1], batched[:1], size),
-            (Range(0, size), *node.attrs.box),
-            *_all_batched(inputs[1:], batched[1:], size),
-        ),
+        batch=_batch_update,
         attrs=BoxAttrs,
         samples=sampler(
             (BoxAttrs((Pick(2),)), (5,), ()),

@@ -130,7 +130,9 @@ def _divide_by_power_of_two(node: Node) -> Any:
 # -- structure ------------------------------------------------------------------------------------------------------
 def _transpose_twice(node: Node) -> Any:
     (x,) = node.inputs
-    return ops.transpose(x.inputs[0], tuple(x.attrs.axes[axis] for axis in node.attrs.axes)) if x.op is node.op else None
+    return (
+        ops.transpose(x.inputs[0], tuple(x.attrs.axes[axis] for axis in node.attrs.axes)) if x.op is node.op else None
+    )
 
 
 def _reshape_again(node: Node) -> Any:
@@ -163,14 +165,15 @@ def _cast_twice(node: Node) -> Any:
 
 def _compose(outer: Any, inner: Any) -> Any:
     """The box of a box: entries of ``inner`` seen through those of ``outer``."""
-    entries, rest = [], iter(outer)
+    entries: list[Pick | Range] = []
+    rest = iter(outer)
     for entry in inner:
         if isinstance(entry, Pick):
             entries.append(entry)
             continue
         own = next(rest)
         if isinstance(own, Pick):
-            entries.append(Pick(entry.start + own.index * entry.step))
+            entries.append(Pick(entry.start + own.position * entry.step))
         else:
             entries.append(Range(entry.start + own.start * entry.step, own.size, own.step * entry.step))
     return tuple(entries)
@@ -183,9 +186,9 @@ def _slice_of(node: Node) -> Any:
         return ops.slice(x.inputs[0], _compose(box, x.attrs.box))
     if x.op.name == "stack":
         entry = box[x.attrs.axis]
-        if isinstance(entry, Pick) and isinstance(entry.index, int):
+        if isinstance(entry, Pick) and isinstance(entry.position, int):
             rest = (*box[: x.attrs.axis], *box[x.attrs.axis + 1 :])
-            return ops.slice(x.inputs[entry.index], rest)
+            return ops.slice(x.inputs[entry.position], rest)
     if x.op.name == "concatenate":
         return _slice_of_concatenate(x, box)
     if x.op.name == "place":
@@ -197,7 +200,7 @@ def _slice_of_concatenate(x: Node, box: Any) -> Any:
     """A part that lies within one of the joined arrays."""
     axis, start = x.attrs.axis, 0
     entry = box[axis]
-    first = entry.index if isinstance(entry, Pick) else entry.start
+    first = entry.position if isinstance(entry, Pick) else entry.start
     last = first if isinstance(entry, Pick) else first + (entry.size - 1) * entry.step
     if not isinstance(first, int) or not isinstance(last, int):
         return None

@@ -35,7 +35,7 @@ def _chosen(parameters: Sequence[Any], arguments: Arguments, argnums: Any, who: 
     rest, groups = iter(parameters), []
     marks = iter(arguments.fixed)
     for part in arguments.structure.parts:
-        own = [next(rest) if repr(next(marks)) == "traced" else None for _ in range(part.count)]
+        own = [next(rest) if repr(next(marks)) == "traced" else None for _ in range(part.size)]
         groups.append(own)
     nodes: list[Any] = []
     structures = []
@@ -63,7 +63,9 @@ def _require_float(node: Any, who: str, allow_int: bool) -> None:
     )
 
 
-def _called(function: Callable[..., Any], parameters: Sequence[Any], arguments: Arguments, has_aux: bool, who: str) -> tuple[Any, Any]:
+def _called(
+    function: Callable[..., Any], parameters: Sequence[Any], arguments: Arguments, has_aux: bool, who: str
+) -> tuple[Any, Any]:
     """The function's result on placeholders, and its auxiliary data."""
     made = function(*arguments.rebuild(parameters))
     if not has_aux:
@@ -76,11 +78,17 @@ def _called(function: Callable[..., Any], parameters: Sequence[Any], arguments: 
 def _scalar(value: Any, who: str) -> Any:
     leaves, _ = flatten(value)
     if len(leaves) != 1:
-        raise ShapeError(f"{who}: the function returned {len(leaves)} arrays, not a scalar", where=user_line(), hint="use sg.jacobian")
+        raise ShapeError(
+            f"{who}: the function returned {len(leaves)} arrays, not a scalar",
+            where=user_line(),
+            hint="use sg.jacobian",
+        )
     node = ops.as_node(leaves[0], who=who)
     if node.ndim:
         raise ShapeError(
-            f"{who}: the function returned shape {shape_text(node.shape)}, not a scalar", where=user_line(), hint="use sg.jacobian"
+            f"{who}: the function returned shape {shape_text(node.shape)}, not a scalar",
+            where=user_line(),
+            hint="use sg.jacobian",
         )
     if not types.is_float(node.type.dtype):
         raise DTypeError(f"{who}: the function returned {node.type.dtype}, which has no derivative", where=user_line())
@@ -373,7 +381,9 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any
 
     def make_value() -> Transform:
         value_only.__name__ = getattr(function, "__name__", "function")
-        return Transform(value_only, lambda parameters, arguments: function(*arguments.rebuild(parameters)), "vjp_value")
+        return Transform(
+            value_only, lambda parameters, arguments: function(*arguments.rebuild(parameters)), "vjp_value"
+        )
 
     def make_pullback() -> Transform:
         def rule(parameters: Sequence[Any], arguments: Arguments) -> Any:

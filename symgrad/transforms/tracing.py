@@ -127,7 +127,9 @@ def leaf_type(leaf: Any) -> TensorType:
 
 def trace(function: Callable[..., Any], arguments: Arguments) -> tuple[list[Any], Any]:
     """Call the function with fresh placeholders; returns them and what it returned."""
-    parameters = [ops.parameter(name, leaf_type(leaf)) for name, leaf in zip(arguments.names, arguments.leaves, strict=True)]
+    parameters = [
+        ops.parameter(name, leaf_type(leaf)) for name, leaf in zip(arguments.names, arguments.leaves, strict=True)
+    ]
     return parameters, function(*arguments.rebuild(parameters))
 
 
@@ -142,5 +144,8 @@ def as_outputs(value: Any, who: str) -> tuple[list[Any], Structure]:
     leaves, structure = flatten(value)
     for leaf in leaves:
         if not is_array_like(leaf):
-            raise TraceError(f"{who}: the function returned {type(leaf).__name__} {leaf!r}, no array or expression", where=user_line())
+            raise TraceError(
+                f"{who}: the function returned {type(leaf).__name__} {leaf!r}, no array or expression",
+                where=user_line(),
+            )
     return [ops.as_node(leaf) for leaf in leaves], structure

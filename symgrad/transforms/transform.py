@@ -77,7 +77,9 @@ class Transform:
         return unflatten(structure, list(made) if isinstance(made, tuple) else [made])
 
     def _compiled(self, arguments: Arguments) -> tuple[Any, Any]:
-        parameters = [ops.parameter(name, leaf_type(leaf)) for name, leaf in zip(arguments.names, arguments.leaves, strict=True)]
+        parameters = [
+            ops.parameter(name, leaf_type(leaf)) for name, leaf in zip(arguments.names, arguments.leaves, strict=True)
+        ]
         outputs, structure = as_outputs(self.rule(parameters, arguments), self.kind)
         name = f"{self.kind}_{getattr(self.function, '__name__', 'function')}"
         kernel = compile(outputs[0] if structure.kind is None else tuple(outputs), parameters, name=name)
@@ -97,7 +99,9 @@ def _positional(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dic
         raise KernelInputError(f"{getattr(function, '__name__', 'function')}(): {error}") from None
     if bound.kwargs:
         name = next(iter(bound.kwargs))
-        raise KernelInputError(f"{getattr(function, '__name__', 'function')}(): the keyword-only argument {name!r} cannot be traced")
+        raise KernelInputError(
+            f"{getattr(function, '__name__', 'function')}(): the keyword-only argument {name!r} cannot be traced"
+        )
     return bound.args
 
 

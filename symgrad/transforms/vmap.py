@@ -55,7 +55,9 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> T
         same = {one: whole for one, whole, axis in zip(inside, parameters, axes, strict=True) if axis is None}
         full = [node if moved else ops.broadcast_to(node, (size, *node.shape)) for node, moved in made]
         targets = _spread(out_axes, structure, "out_axes")
-        return unflatten(structure, [_moved(node, axis) for node, axis in zip(substitute(full, same), targets, strict=True)])
+        return unflatten(
+            structure, [_moved(node, axis) for node, axis in zip(substitute(full, same), targets, strict=True)]
+        )
 
     return Transform(function, rule, "vmap")
 
@@ -73,10 +75,10 @@ def _axes(arguments: Arguments, in_axes: Any) -> list[int | None]:
 def _spread(axes: Any, structure: Structure, who: str) -> list[int | None]:
     """One axis for each leaf: from a single one, or from a container of the same structure."""
     if axes is None or isinstance(axes, int):
-        return [axes] * structure.count
+        return [axes] * structure.size
     leaves, own = flatten(axes)
-    if len(leaves) != structure.count:
-        raise ShapeError(f"vmap: {who} has {len(leaves)} entries where {structure.count} are needed", where=user_line())
+    if len(leaves) != structure.size:
+        raise ShapeError(f"vmap: {who} has {len(leaves)} entries where {structure.size} are needed", where=user_line())
     return leaves
 
 

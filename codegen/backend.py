@@ -1,0 +1,97 @@
+"""The back end that symgrad finds.  In: compile requests.  Out: kernels to call, and files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from codegen.driver import Compiled, compile_body
+from codegen.llvm.toolchain import compile_text, load_object
+from codegen.lower.loopir import text as loop_text
+from codegen.python import Options, add_member, holding, make_kernel
+from codegen.statistics import statistics
+from codegen.target import find_target, native
+from symgrad import variables as state
+from symgrad.backend import CompileRequest
+from symgrad.errors import CompileError
+from symgrad.graph import Graph
+from symgrad.node import Node
+from symgrad.variables import is_variable
+
+__all__ = ["LlvmBackend", "backend"]
+
+
+class LlvmBackend:
+    """Compiles with LLVM, for this machine or for files."""
+
+    def compile(self, request: CompileRequest) -> Any:
+        """A kernel callable with arrays.
+
+        Raises
+        ------
+        CompileError
+            Something has no machine code, or the target is another machine than this one.
+        """
+        target = find_target(request.target)
+        if target is not native() and target.triple.split("-")[0] != native().triple.split("-")[0]:
+            raise CompileError(
+                f"compile: code for {request.target} cannot run on this machine", hint="sg.export writes it to files"
+            )
+        made = _body(request)
+        start = time.perf_counter()
+        name = made.spec.name
+        loaded = load_object(made.object, [name, f"{name}_workspace"])
+        arrays = [node.attrs.state.array for node in _variables(request)]
+        kernel = make_kernel(
+            made.spec,
+            loaded[name],
+            loaded[f"{name}_workspace"],
+            loaded,
+            options=Options(returns_tuple=not request.single),
+            variables=arrays,
+        )
+        made.seconds["load"] = time.perf_counter() - start
+        kernel.request, kernel.compiled = request, made
+        return kernel
+
+    def export(
+        self, directory: Path, name: str, requests: Sequence[CompileRequest], kinds: Sequence[str]
+    ) -> Mapping[str, Path]:
+        """Write kernels to files; returns the path of each kind."""
+        from codegen.aot import write_library
+
+        target = find_target(requests[0].target)
+        bodies = [_body(request) for request in requests]
+        return write_library(directory, name, [(one.spec, one.object) for one in bodies], target, kinds)
+
+
+def _variables(request: CompileRequest) -> list[Node]:
+    """The variables that a request reads or changes, the changed ones first."""
+    changed = [variable for variable, _ in request.updates]
+    nodes = Graph([*request.graph.outputs, *(value for _, value in request.updates)], request.graph.inputs).free
+    return changed + [node for node in nodes if is_variable(node) and node not in changed]
+
+
+def _body(request: CompileRequest) -> Compiled:
+    graph = request.graph
+    target = find_target(request.target)
+    return compile_body(graph.outputs, graph.inputs, _variables(request), request.updates, request.name, target)
+
+
+# -- what a kernel shows of itself ----------------------------------------------------------------------------------
+def _rebuild(request: CompileRequest) -> Any:
+    return backend.compile(request)
+
+
+add_member("graph", property(lambda self: self.request.graph))
+add_member("llvm_ir", property(lambda self: self.compiled.text))
+add_member("loop_ir", property(lambda self: loop_text(self.compiled.program)))
+add_member("assembly", property(lambda self: compile_text(self.compiled.text, self.compiled.target)))
+add_member("signature", property(lambda self: self.__signature__))
+add_member("stats", property(lambda self: statistics(self.compiled, self.request.graph)))
+add_member("__reduce__", lambda self: (_rebuild, (self.request,)))
+
+state.exclusive = holding
+backend = LlvmBackend()

@@ -1,0 +1,96 @@
+"""Figures of a kernel.  In: a compiled body.  Out: operations, bytes, memory and times, as a dictionary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from codegen.driver import Compiled
+from codegen.lower.loopir import Buffer, Copy, Fill, For, Let, Load, Nest, Product, Scatter, Store
+from symgrad import dims
+from symgrad.dims import Size
+from symgrad.graph import Graph
+from symgrad.types import is_float
+
+__all__ = ["statistics"]
+
+# Floating operations that an elementwise operation counts for: one, unless it is listed.
+_FREE = {"where", "cast", "less", "less_equal", "greater", "greater_equal", "equal", "not_equal"}
+
+
+def statistics(compiled: Compiled, graph: Graph) -> dict[str, Any]:
+    """Figures of a kernel.
+
+    Returns
+    -------
+    dict with
+        flops : floating operations of a call (a function counts as one), an int or a formula of the dimensions
+        bytes : bytes loaded and stored by a call
+        temporaries : bytes of the workspace
+        nodes : nodes of the graph
+        buffers, stages, code_bytes
+        seconds : seconds of each stage of compilation
+    """
+    program = compiled.program
+    return {
+        "flops": _sum(_stage_flops(stage) for stage in program.stages),
+        "bytes": _sum(_stage_bytes(stage) for stage in program.stages),
+        "temporaries": compiled.workspace,
+        "nodes": len(graph),
+        "buffers": len(program.buffers),
+        "stages": len(program.stages),
+        "code_bytes": len(compiled.object),
+        "seconds": dict(compiled.seconds),
+    }
+
+
+def _sum(values: Any) -> Size:
+    total: Size = 0
+    for value in values:
+        total = total + value
+    return total
+
+
+def _stage_flops(stage: Any) -> Size:
+    if isinstance(stage, Nest):
+        return _block_flops(stage.body)
+    if isinstance(stage, Product):
+        return 2 * dims.product([*stage.batch, stage.m, stage.n, stage.k])
+    return 0
+
+
+def _block_flops(body: Sequence[Any]) -> Size:
+    total: Size = 0
+    for one in body:
+        if isinstance(one, Let) and is_float(one.dtype) and one.op not in _FREE:
+            total = total + 1
+        elif isinstance(one, For):
+            inside = _block_flops(one.body) + sum(1 for carry in one.carries if is_float(carry.dtype) and not carry.inner)
+            total = total + one.axis.extent * inside
+    return total
+
+
+def _stage_bytes(stage: Any) -> Size:
+    if isinstance(stage, Nest):
+        return _block_bytes(stage.body)
+    if isinstance(stage, Product):
+        item = stage.c.buffer.dtype.itemsize
+        sides = (stage.m * stage.k, stage.k * stage.n, stage.m * stage.n)
+        return item * dims.product(stage.batch) * _sum(sides)
+    if isinstance(stage, Copy):
+        return 2 * _bytes(stage.source)
+    return _bytes(stage.buffer) if isinstance(stage, Fill) else 0
+
+
+def _bytes(buffer: Buffer) -> Size:
+    return buffer.size * buffer.dtype.itemsize
+
+
+def _block_bytes(body: Sequence[Any]) -> Size:
+    total: Size = 0
+    for one in body:
+        if isinstance(one, (Load, Store, Scatter)):
+            total = total + one.buffer.dtype.itemsize
+        elif isinstance(one, For):
+            total = total + one.axis.extent * _block_bytes(one.body)
+    return total

@@ -1,0 +1,134 @@
+"""NumPy for expressions, where NumPy's own protocols do not reach: ``import symgrad.numpy as np``.
+
+Functions that make arrays from sizes, numbers and nested lists accept expressions and dynamic dimensions here; without
+any they are NumPy's own.  Every other name is NumPy's, whose functions and ufuncs take expressions by themselves.
+
+Examples
+--------
+>>> import symgrad as sg, symgrad.numpy as np
+>>> x, y = sg.symbols("x y")
+>>> print(np.sum(np.array([x, y]) * np.arange(2)))
+sum([x, y] * [0, 1])
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as _numpy
+
+from symgrad import ops
+from symgrad.ops.coerce import is_symbolic
+
+__all__ = [
+    "arange",
+    "array",
+    "asarray",
+    "column_stack",
+    "eye",
+    "full",
+    "hstack",
+    "identity",
+    "linspace",
+    "ones",
+    "r_",
+    "vstack",
+    "zeros",
+]
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(_numpy, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *dir(_numpy)})
+
+
+def array(value: Any, dtype: Any = None) -> Any:
+    """NumPy's ``array``; nested lists may hold expressions."""
+    return ops.array(value, dtype) if is_symbolic(value) else _numpy.array(value, dtype=dtype)
+
+
+def asarray(value: Any, dtype: Any = None) -> Any:
+    """NumPy's ``asarray``; an expression stays itself."""
+    return ops.array(value, dtype) if is_symbolic(value) else _numpy.asarray(value, dtype=dtype)
+
+
+def zeros(shape: Any, dtype: Any = float) -> Any:
+    """NumPy's ``zeros``; sizes may be dynamic."""
+    return ops.zeros(shape, dtype) if is_symbolic(shape) else _numpy.zeros(shape, dtype=dtype)
+
+
+def ones(shape: Any, dtype: Any = float) -> Any:
+    """NumPy's ``ones``; sizes may be dynamic."""
+    return ops.ones(shape, dtype) if is_symbolic(shape) else _numpy.ones(shape, dtype=dtype)
+
+
+def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
+    """NumPy's ``full``; sizes may be dynamic and the value an expression."""
+    if is_symbolic(shape) or is_symbolic(fill_value):
+        return ops.full(shape, fill_value, dtype)
+    return _numpy.full(shape, fill_value, dtype=dtype)
+
+
+def eye(N: Any, M: Any = None, k: int = 0, dtype: Any = float) -> Any:
+    """NumPy's ``eye``; sizes may be dynamic."""
+    return ops.eye(N, M, k, dtype) if is_symbolic(N) or is_symbolic(M) else _numpy.eye(N, M, k, dtype=dtype)
+
+
+def identity(n: Any, dtype: Any = float) -> Any:
+    """NumPy's ``identity``; the size may be dynamic."""
+    return eye(n, dtype=dtype)
+
+
+def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Any:
+    """NumPy's ``arange``; with step 1 the ends may be dynamic dimensions."""
+    if is_symbolic((start, stop)):
+        return ops.arange(start, stop, step, dtype)
+    return _numpy.arange(start, dtype=dtype) if stop is None else _numpy.arange(start, stop, step, dtype=dtype)
+
+
+def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None) -> Any:
+    """NumPy's ``linspace``; the ends may be expressions."""
+    if is_symbolic((start, stop)):
+        return ops.linspace(start, stop, num, endpoint, dtype)
+    return _numpy.linspace(start, stop, num, endpoint, dtype=dtype)
+
+
+def vstack(arrays: Any) -> Any:
+    """NumPy's ``vstack``."""
+    if not is_symbolic(arrays):
+        return _numpy.vstack(arrays)
+    nodes = ops.as_nodes(list(arrays), who="vstack")
+    return ops.concatenate([ops.reshape(one, (1, -1)) if one.ndim < 2 else one for one in nodes])
+
+
+def hstack(arrays: Any) -> Any:
+    """NumPy's ``hstack``."""
+    if not is_symbolic(arrays):
+        return _numpy.hstack(arrays)
+    nodes = [ops.reshape(one, -1) if one.ndim == 0 else one for one in ops.as_nodes(list(arrays), who="hstack")]
+    return ops.concatenate(nodes, 0 if nodes[0].ndim == 1 else 1)
+
+
+def column_stack(arrays: Any) -> Any:
+    """NumPy's ``column_stack``."""
+    if not is_symbolic(arrays):
+        return _numpy.column_stack(arrays)
+    nodes = ops.as_nodes(list(arrays), who="column_stack")
+    return ops.concatenate([ops.reshape(one, (-1, 1)) if one.ndim < 2 else one for one in nodes], 1)
+
+
+class _RowConcatenation:
+    """``r_[a, b, 1.0]``: scalars and vectors joined; slices as NumPy's."""
+
+    def __getitem__(self, key: Any) -> Any:
+        parts = key if isinstance(key, tuple) else (key,)
+        if not is_symbolic(parts):
+            return _numpy.r_[key]
+        ready = [_numpy.r_[part] if isinstance(part, slice) else part for part in parts]
+        return hstack(ready)
+
+
+r_ = _RowConcatenation()
