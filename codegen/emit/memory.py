@@ -63,6 +63,8 @@ class Memory:
             position: Int = nest.size(dynamic)
             for axis, coefficient in fixed:
                 position = f.add(position, f.mul(nest.size(coefficient), nest.index[axis]))
+            if buffer.per_lane:
+                position = f.mul(position, nest.lanes)
             found = self.bases[key] = f.gep(self.pointers[buffer.name], position, element_type(buffer.dtype))
         return found
 
@@ -73,6 +75,8 @@ class Memory:
         for axis, coefficient in offset.axes:
             if axis not in self.bound:
                 position = f.add(position, f.mul(nest.size(coefficient), nest.index[axis]))
+        if buffer.per_lane:
+            position = f.mul(position, nest.lanes)
         return f.gep(self._base(buffer, offset), position, element_type(buffer.dtype))
 
     @contextmanager
@@ -124,6 +128,9 @@ class Memory:
     def load(self, one: Load) -> Value:
         """The value of a load, a vector where it varies along the lanes."""
         nest, f, element = self.nest, self.f, element_type(one.buffer.dtype)
+        if one.buffer.per_lane:
+            kind = element.with_lanes(nest.lanes)
+            return self._from_memory(f.load(self._address(one.buffer, one.offset), kind, element.bytes), one.dtype)
         if nest.lane is None or (_is(self._stride(one.offset), 0) and not self._varies(one.offset)):
             pointer = self._computed(self._address(one.buffer, one.offset), one.offset, element, None)
             return self._from_memory(f.load(pointer, element), one.dtype)
@@ -200,7 +207,9 @@ class Memory:
         nest, element = self.nest, element_type(one.buffer.dtype)
         value = self._to_memory(nest.env[one.value])
         stride = self._stride(one.offset)
-        if nest.lane is None or (_is(stride, 0) and not one.offset.values):
+        if one.buffer.per_lane:
+            self.f.store(nest.wide(value), self._address(one.buffer, one.offset), element.bytes)
+        elif nest.lane is None or (_is(stride, 0) and not one.offset.values):
             self._store_scalar(self._address(one.buffer, one.offset), value, element, one.add)
         elif _is(stride, 1) and not one.offset.values:
             self._store_contiguous(self._address(one.buffer, one.offset), nest.wide(value), element, one.add)

@@ -369,7 +369,7 @@ class Function:
     def alloca(self, kind: Type, count: int = 1, align: int = 64) -> Value:
         """Stack memory of the whole function; emitted into its first block."""
         self._count += 1
-        name = f"%a{self._count}"
+        name = f"%s{self._count}"
         self.lines.insert(1, f"  {name} = alloca {kind.text}, i64 {count}, align {align}")
         return Value(name, POINTER)
 

@@ -56,13 +56,23 @@ class Buffer:
     kind : {"input", "variable", "output", "temporary", "table"}
     position : which argument it is, for the first three kinds
     data : contents of a table
+    per_lane : whether each lane of the vector loop around its accesses has elements of its own
     """
 
-    __slots__ = ("data", "dtype", "kind", "name", "position", "size")
+    __slots__ = ("data", "dtype", "kind", "name", "per_lane", "position", "size")
 
-    def __init__(self, name: str, dtype: DType, size: Size, kind: str, position: int = 0, data: Any = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        dtype: DType,
+        size: Size,
+        kind: str,
+        position: int = 0,
+        data: Any = None,
+        per_lane: bool = False,
+    ) -> None:
         self.name, self.dtype, self.size, self.kind = name, dtype, size, kind
-        self.position, self.data = position, data
+        self.position, self.data, self.per_lane = position, data, per_lane
 
     def __repr__(self) -> str:
         return self.name

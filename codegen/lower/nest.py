@@ -61,7 +61,7 @@ def build_nest(
     writers: Sequence[Writer],
     stored: Mapping[Node, Stored],
     limit: int,
-    scratch: Callable[[DType, Size], Buffer],
+    scratch: Callable[[DType, Size, bool], Buffer],
 ) -> Nest:
     """The loops that run all writers.
 

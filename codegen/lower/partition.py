@@ -29,6 +29,7 @@ from symgrad.types import DType
 __all__ = ["Lowered", "Request", "partition"]
 
 LIMIT = 16  # largest axis that is written out
+MAX_LANES = 64  # lanes of the widest vector loop: four registers of 512 bits
 
 
 class Request(NamedTuple):
@@ -112,14 +113,16 @@ class _Plan:
         return isinstance(size, int) and size <= LIMIT
 
     # -- memory ----------------------------------------------------------------------------------------------------
-    def _buffer(self, dtype: DType, size: Size, kind: str, position: int = 0, data: Any = None) -> Buffer:
-        made = Buffer(f"{kind[0]}{len(self.buffers)}", dtype, size, kind, position, data)
+    def _buffer(
+        self, dtype: DType, size: Size, kind: str, position: int = 0, data: Any = None, per_lane: bool = False
+    ) -> Buffer:
+        made = Buffer(f"{kind[0]}{len(self.buffers)}", dtype, size, kind, position, data, per_lane)
         self.buffers.append(made)
         return made
 
-    def scratch(self, dtype: DType, size: Size) -> Buffer:
-        """A temporary buffer."""
-        return self._buffer(dtype, size, "temporary")
+    def scratch(self, dtype: DType, size: Size, per_lane: bool) -> Buffer:
+        """A temporary buffer, on request with elements for each lane of a vector loop."""
+        return self._buffer(dtype, size * MAX_LANES if per_lane else size, "temporary", per_lane=per_lane)
 
     def _dense(self, node: Node, kind: str, position: int = 0, data: Any = None) -> Stored:
         buffer = self._buffer(node.type.dtype, node.type.size, kind, position, data)
@@ -182,6 +185,8 @@ class _Plan:
                     self.stored[node.inputs[0]] = view
 
     def _fits_output(self, node: Node) -> bool:
+        if node.op.name == "constant":
+            return False
         return not is_product(node, LIMIT) or types.same_shape(product_layout(node), row_major(node.shape))
 
     def _place_one(self, node: Node) -> Stored:

@@ -97,14 +97,14 @@ class Scheduler:
     ----------
     order : axes, outermost first
     lane : chooses, for goals of a loop nest and its axes, the axis that becomes vector lanes
-    scratch : makes a temporary buffer of an element type and size
+    scratch : makes a temporary buffer of an element type and size; the third argument asks for one per lane
     """
 
     def __init__(
         self,
         order: Sequence[Axis],
         lane: Callable[[Sequence[Goal], Sequence[Axis]], Axis | None],
-        scratch: Callable[[DType, Size], Buffer],
+        scratch: Callable[[DType, Size, bool], Buffer],
     ) -> None:
         self.rank = {axis: position for position, axis in enumerate(order)}
         self.lane, self.scratch = lane, scratch
@@ -126,7 +126,7 @@ class Scheduler:
         order = _closure(goals, ids, kept)
         rounds = self._rounds(goals, order, fixed, ids)
         loops = [(time, axis, own) for time, one in enumerate(rounds) for axis, own in one.loops.items()]
-        visible = self._keep_shared(loops, order, fixed, ids, kept)
+        visible = self._keep_shared(loops, order, fixed, ids, kept, lane)
         out: list[Any] = []
         position = 0
         for one in rounds:
@@ -202,6 +202,7 @@ class Scheduler:
         fixed: frozenset[Axis],
         ids: Ids,
         kept: Kept,
+        lane: Axis | None,
     ) -> list[Kept]:
         """For each loop, the values that it finds in memory; the loop that first computes them stores them."""
         if len(loops) < 2:
@@ -212,7 +213,7 @@ class Scheduler:
         visible: list[Kept] = []
         for position, (_, _, goals) in enumerate(loops):
             for one in self._shared(goals, position, first, stored, cost, ids, kept):
-                stored[one] = first[one], self._keep(one, loops[first[one]][2], fixed)
+                stored[one] = first[one], self._keep(one, loops[first[one]][2], fixed, lane)
             found = {one: sink for one, (at, sink) in stored.items() if at < position}
             visible.append({**kept, **found} if found else kept)
             for one in _closure(goals, ids, visible[-1]):
@@ -239,16 +240,15 @@ class Scheduler:
                 pending.extend(one.args)
         return found
 
-    def _keep(self, one: Instance, goals: list[Goal], fixed: frozenset[Axis]) -> Sink:
+    def _keep(self, one: Instance, goals: list[Goal], fixed: frozenset[Axis], lane: Axis | None) -> Sink:
         """Where a value is stored by the loop of these goals: an array that receives it anyway, or a scratch array."""
         for goal in goals:
             if isinstance(goal, Sink) and goal.value is one and goal.mode == "set":
                 return goal
         axes = sorted(one.axes - fixed, key=self.rank.__getitem__)
         extents = [axis.extent for axis in axes]
-        made = Sink(
-            self.scratch(one.dtype, dims.product(extents)), ravel([of_axis(axis) for axis in axes], extents), one, "set"
-        )
+        room = self.scratch(one.dtype, dims.product(extents), lane in fixed)
+        made = Sink(room, ravel([of_axis(axis) for axis in axes], extents), one, "set")
         goals.append(made)
         return made
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from symgrad import types
+from symgrad import dims, types
 from symgrad.dims import Size
 from symgrad.errors import DTypeError, ShapeError
 from symgrad.node import Node, apply
@@ -104,8 +104,8 @@ def _others(node: Node) -> Node:
     kept = tuple(axis for axis in range(x.ndim) if axis not in node.attrs.axes)
     order = (*kept, *node.attrs.axes)
     moved = ops.transpose(x, order)
-    flat = ops.reshape(moved, (*moved.shape[: len(kept)], -1))
-    size = flat.shape[-1]
+    size = dims.product(x.shape[axis] for axis in node.attrs.axes)
+    flat = ops.reshape(moved, (*moved.shape[: len(kept)], size))
     diagonal = ops.equal(ops.expand_dims(ops.iota(size), 1), ops.iota(size))
     table = ops.where(diagonal, 1, ops.expand_dims(flat, -2))
     others = ops.prod(table, axis=-1)
@@ -251,7 +251,7 @@ def _count(node: Node) -> Node:
 
 
 def _size_of(x: Node, axes: tuple[int, ...], cast: Any) -> Any:
-    from symgrad import dims, ops
+    from symgrad import ops
 
     return cast(ops.dim_value(dims.product(x.shape[axis] for axis in axes)), x.type.dtype)
 

@@ -1,0 +1,48 @@
+"""Shared by all tests: random numbers, and comparing compiled with interpreted values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+import symgrad as sg
+from symgrad.interp import evaluate
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20240607)
+
+
+def tolerance(dtype: Any) -> dict[str, float]:
+    """How closely two evaluations in this element type agree."""
+    return {"rtol": 2e-5, "atol": 1e-5} if dtype == np.float32 else {"rtol": 1e-11, "atol": 1e-12}
+
+
+def assert_same(got: Any, want: Any, **options: float) -> None:
+    """Equal element type, shape and, to rounding, values."""
+    got, want = np.asarray(got), np.asarray(want)
+    assert got.dtype == want.dtype
+    assert got.shape == want.shape
+    if got.dtype.kind == "f":
+        np.testing.assert_allclose(got, want, **{**tolerance(got.dtype), **options})
+    else:
+        np.testing.assert_array_equal(got, want)
+
+
+@pytest.fixture
+def agree() -> Callable[..., list[np.ndarray]]:
+    """Compile expressions, run them, compare with the interpreter; returns the values."""
+
+    def run(outputs: Sequence[Any], inputs: Sequence[Any], arrays: Sequence[Any], **options: float) -> list[np.ndarray]:
+        kernel = sg.compile(tuple(outputs), list(inputs))
+        got = kernel(*arrays)
+        want = evaluate(list(outputs), dict(zip(inputs, arrays, strict=True)))
+        for one, other in zip(got, want, strict=True):
+            assert_same(one, other, **options)
+        return want
+
+    return run
