@@ -1,0 +1,23 @@
+"""Matrix products.  In: a :class:`Product` (sizes and strides, each known or not).  Out: a function in an LLVM module.
+
+The ways to compute one, by what is known while generating (choose.py):
+
+====================  =========================================================================================
+small.py              all sizes known and small: no loops
+thin.py               one dimension of 1: dot products, sweeps, outer products
+blocked.py            everything else: cache blocks (packing.py), column panels (panel.py), register tiles (tile.py)
+====================  =========================================================================================
+
+Outside dot products (a known single column with contiguous rows of A, or its mirror image) every element of C is one
+chain of fused multiply-adds over ascending k, whatever the way, the blocking and the element's place: a row computed
+alone has the bits that it has in a batch.  Dot products have a fixed order of their own, the same for every row.
+"""
+
+from __future__ import annotations
+
+from codegen.gemm.columns import Strip
+from codegen.gemm.emit import emit_product, workspace_bytes
+from codegen.gemm.product import Product
+from codegen.gemm.tile import Epilogue, Tile
+
+__all__ = ["Epilogue", "Product", "Strip", "Tile", "emit_product", "workspace_bytes"]
