@@ -69,9 +69,10 @@ class LlvmBackend:
 
 def _variables(request: CompileRequest) -> list[Node]:
     """The variables that a request reads or changes, the changed ones first."""
-    changed = [variable for variable, _ in request.updates]
+    found = dict.fromkeys(variable for variable, _ in request.updates)
     nodes = Graph([*request.graph.outputs, *(value for _, value in request.updates)], request.graph.inputs).free
-    return changed + [node for node in nodes if is_variable(node) and node not in changed]
+    found.update(dict.fromkeys(node for node in nodes if is_variable(node)))
+    return list(found)
 
 
 def _body(request: CompileRequest) -> Compiled:

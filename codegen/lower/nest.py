@@ -14,7 +14,7 @@ from codegen.lower.access import Flat, NeedsStore, Scalarizer, Stored
 from codegen.lower.forms import Axis, Form, Index, of_axis
 from codegen.lower.instances import Instance
 from codegen.lower.loopir import Buffer, Nest
-from codegen.lower.schedule import COST, Goal, Scheduler, Sink, goal_axes, goal_needs
+from codegen.lower.schedule import COST, FREE, Goal, Scheduler, Sink, goal_axes, goal_needs
 from symgrad import dims, types
 from symgrad.dims import Size
 from symgrad.node import Node
@@ -151,22 +151,31 @@ class _Builder:
         raise Split(writers[-1])
 
     def refuse_recomputation(self, sinks: Sequence[Sink], order: Sequence[Axis]) -> None:
-        """An expensive value that does not vary with an outer loop around it is stored by a nest of its own."""
+        """An expensive value that does not vary with a loop around it is stored by a nest of its own."""
+        every = instances(sinks)
         used = {axis for sink in sinks for axis in goal_axes(sink)}
-        used |= {axis for one in instances(sinks) if one.op == "reduce" for axis in one.data.axes}
+        used |= {axis for one in every if one.op == "reduce" for axis in one.data.axes}
         present = [axis for axis in order if axis in used]
-        for one in instances(sinks):
-            cost = COST.get(one.op, 1)
-            if cost < _EXPENSIVE or not one.axes:
-                continue
-            last = max(present.index(axis) for axis in one.axes)
-            if any(axis not in one.axes for axis in present[:last]) and one in self.scalarizer.origin:
-                node = self.scalarizer.origin[one]
-                if node not in self.scalarizer.stored and not self._is_final(one, sinks):
-                    raise NeedsStore(node)
+        constant = {one: _constant_outer(one, present) for one in every}
+        cost: dict[Instance, int] = {}
+        for one in every:
+            inside = sum(cost[arg] for arg in one.args if constant[arg] and arg.op not in FREE)
+            cost[one] = COST.get(one.op, 1) + inside if constant[one] and one.op not in FREE else 0
+        final = {sink.value for sink in sinks}
+        for one in every:
+            for arg in one.args:
+                if cost[arg] >= _EXPENSIVE and not (constant[one] and one.axes == arg.axes) and arg not in final:
+                    node = self.scalarizer.origin.get(arg)
+                    if node is not None and node not in self.scalarizer.stored:
+                        raise NeedsStore(node)
 
-    def _is_final(self, one: Instance, sinks: Sequence[Sink]) -> bool:
-        return any(sink.value is one for sink in sinks)
+
+def _constant_outer(one: Instance, order: Sequence[Axis]) -> bool:
+    """Whether a value varies with some axis, but not with one of the loops outside that."""
+    if not one.axes:
+        return False
+    last = max(order.index(axis) for axis in one.axes)
+    return any(axis not in one.axes for axis in order[:last])
 
 
 def instances(goals: Iterable[Goal]) -> list[Instance]:

@@ -18,16 +18,16 @@ from symgrad import dims
 from symgrad.dims import Size
 from symgrad.types import DType
 
-__all__ = ["COST", "Scheduler", "Sink", "goal_axes", "goal_needs"]
+__all__ = ["COST", "FREE", "Scheduler", "Sink", "goal_axes", "goal_needs"]
 
 # Rough cycles of one vector operation; what is not listed costs 1.
 COST = {
     "exp": 12, "exp2": 12, "expm1": 16, "log": 12, "log2": 12, "log10": 12, "log1p": 16, "sin": 14, "cos": 14, "tan": 30,
     "arcsin": 30, "arccos": 30, "arctan": 25, "arctan2": 35, "sinh": 30, "cosh": 25, "tanh": 18, "arcsinh": 35,
     "arccosh": 35, "arctanh": 30, "hypot": 12, "erf": 25, "erfc": 30, "expit": 16, "softplus": 25, "gammaln": 80,
-    "digamma": 80, "power": 40, "divide": 5, "sqrt": 8, "remainder": 10, "floor_divide": 10, "reduce": 100,
+    "digamma": 80, "zeta": 200, "power": 40, "divide": 5, "sqrt": 8, "remainder": 10, "floor_divide": 10, "reduce": 100,
 }  # fmt: skip
-_FREE = ("load", "const", "index")
+FREE = ("load", "const", "index")
 _KEEP = 10  # cycles from which a value is kept rather than computed again
 _COST_LIMIT = 10_000
 
@@ -234,7 +234,7 @@ class Scheduler:
             if one in done or one in kept or one in stored:
                 continue
             done.add(one)
-            if one in first and one.op not in _FREE and cost.get(one, 0) >= _KEEP:
+            if one in first and one.op not in FREE and cost.get(one, 0) >= _KEEP:
                 found.append(one)
             else:
                 pending.extend(one.args)
@@ -305,7 +305,7 @@ def _costs(order: Sequence[Instance], fixed: frozenset[Axis]) -> dict[Instance, 
     for one in order:
         if one.axes <= fixed:
             cost[one] = 0
-        elif one.op in _FREE:
+        elif one.op in FREE:
             cost[one] = 1
         else:
             cost[one] = min(COST.get(one.op, 1) + sum(cost.get(arg, 0) for arg in one.args), _COST_LIMIT)

@@ -171,8 +171,7 @@ def is_linear(cotangents: Sequence[Node], heads: Sequence[Node]) -> bool:
     probe = [ops.parameter("probe", head.type) for head in heads]
     tangents = Forward(list(cotangents), heads).run([Head(one) for one in probe])
     known = [head.value for head in tangents if head is not None]
-    order = topological(known)
-    return not any(head in order for head in heads)
+    return set(heads).isdisjoint(topological(known))
 
 
 def transpose_rule(

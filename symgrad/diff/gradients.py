@@ -140,7 +140,7 @@ def _fill(result: Gradients, outputs: Sequence[Any], sources: Sequence[Any], unc
 
 
 def _reason(outputs: Sequence[Any], x: Node) -> str:
-    if x not in topological(outputs):
+    if x not in set(topological(outputs)):
         return "no y is made from it"
     return "every path from it to a y is stopped, or goes through an operation without a derivative"
 
