@@ -78,7 +78,9 @@ def _variables(request: CompileRequest) -> list[Node]:
 def _body(request: CompileRequest) -> Compiled:
     graph = request.graph
     target = find_target(request.target)
-    return compile_body(graph.outputs, graph.inputs, _variables(request), request.updates, request.name, target)
+    return compile_body(
+        graph.outputs, graph.inputs, _variables(request), request.updates, request.name, target, request.output_names
+    )
 
 
 # -- what a kernel shows of itself ----------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ def compile_body(
     updates: Sequence[tuple[Node, Node]],
     name: str,
     target: Target,
-    output_names: Sequence[str] | None = None,
+    output_names: Sequence[str] = (),
 ) -> Compiled:
     """Compile results of placeholders to machine code.
 

@@ -33,6 +33,8 @@ class CompileRequest:
     name : str
     single : bool
         Whether a call returns one array rather than a tuple.
+    output_names : tuple of str
+        Names of the results in interfaces; empty for default ones.
     target : str
     threads : int
     fastmath : set of str
@@ -43,6 +45,7 @@ class CompileRequest:
     updates: tuple[tuple[Node, Node], ...] = ()
     name: str = "kernel"
     single: bool = False
+    output_names: tuple[str, ...] = ()
     target: str = "native"
     threads: int = 1
     fastmath: frozenset[str] = field(default_factory=lambda: frozenset({"contract"}))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from symgrad.backend import CompileRequest, find_backend
-from symgrad.containers import Structure, flatten, unflatten
+from symgrad.containers import Structure, flatten, leaf_names, unflatten
 from symgrad.errors import CompileError, DTypeError, ShapeError, UnconnectedGradientError
 from symgrad.graph import Graph
 from symgrad.node import Node
@@ -106,11 +106,26 @@ def request_for(
     pairs = tuple(_update(variable, value) for variable, value in (updates or ()))
     graph = Graph(nodes, [_input(one) for one in inputs])
     _refuse_free(Graph([*nodes, *(value for _, value in pairs)], graph.inputs))
-    single = structure.kind is None
     request = CompileRequest(
-        graph, pairs, name or _default_name(nodes), single, target, threads, frozenset(fastmath), check_finite
+        graph,
+        pairs,
+        name or _default_name(nodes),
+        structure.kind is None,
+        _output_names(structure),
+        target,
+        threads,
+        frozenset(fastmath),
+        check_finite,
     )
     return request, structure
+
+
+def _output_names(structure: Structure) -> tuple[str, ...]:
+    """Names of results that were given as a dictionary."""
+    if structure.kind is not dict:
+        return ()
+    pairs = zip(structure.keys, structure.parts, strict=True)
+    return tuple(name for key, part in pairs for name in leaf_names(str(key), part))
 
 
 def _default_name(nodes: Sequence[Node]) -> str:

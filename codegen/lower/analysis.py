@@ -83,7 +83,7 @@ def _is_flat(node: Node, flat: dict[Node, bool], stored: set[Node]) -> bool:
         return all(isinstance(size, int) and size == 1 for size in node.inputs[0].shape)
     if name == "constant":
         return bool(node.attrs.value.array.size == 1)
-    return node in stored and not node.inputs
+    return name in ("iota", "dim_value")
 
 
 # -- loops ----------------------------------------------------------------------------------------------------------

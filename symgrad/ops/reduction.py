@@ -33,7 +33,7 @@ def _reduced(inputs: tuple[Node, ...], attrs: AxesAttrs) -> TensorType:
 def restore(node: Node, value: Node) -> Node:
     """A value of the reduced shape, repeated along the axes that ``node`` reduced."""
     shape = node.inputs[0].shape
-    return broadcast_to(expand_dims(value, node.attrs.axes), shape)
+    return broadcast_to(value if value.ndim == 0 else expand_dims(value, node.attrs.axes), shape)
 
 
 def _batch(node: Node, inputs: tuple[Node, ...], batched: tuple[bool, ...], size: Size) -> Node:
@@ -303,6 +303,14 @@ def _evaluate_logsumexp(attrs: AxesAttrs, x: Any) -> Any:
         return np.log(np.sum(np.exp(x - top), attrs.axes)) + np.squeeze(top, attrs.axes)
 
 
+def _logsumexp_vjp(node: Node, head: Node, wanted: Any) -> list[Node | None]:
+    return [elementwise.multiply(restore(node, head), softmax(node.inputs[0], node.attrs.axes))]
+
+
+def _logsumexp_jvp(node: Node, tangents: Any) -> Node:
+    return sum_(elementwise.multiply(softmax(node.inputs[0], node.attrs.axes), tangents[0]), axis=node.attrs.axes)
+
+
 LOGSUMEXP = _defined(
     "logsumexp",
     _reduced,
@@ -310,6 +318,7 @@ LOGSUMEXP = _defined(
     _define_logsumexp,
     _samples,
     "log(sum(exp(x))) over axes, without overflow.",
+    Pair(_logsumexp_jvp, _logsumexp_vjp),
 )
 
 
@@ -341,8 +350,38 @@ def _define_softmax(inputs: tuple[Node, ...], attrs: AxesAttrs) -> Node:
     return made
 
 
+def _along(node: Node, x: Node) -> Any:
+    """The sum along the axes of a softmax, repeated along them."""
+    return broadcast_to(sum_(x, axis=node.attrs.axes, keepdims=True), node.shape)
+
+
+def _log_softmax_vjp(node: Node, head: Node, wanted: Any) -> list[Node | None]:
+    weights = softmax(node.inputs[0], node.attrs.axes)
+    return [elementwise.subtract(head, elementwise.multiply(weights, _along(node, head)))]
+
+
+def _log_softmax_jvp(node: Node, tangents: Any) -> Node:
+    weights = softmax(node.inputs[0], node.attrs.axes)
+    made: Node = elementwise.subtract(tangents[0], _along(node, elementwise.multiply(weights, tangents[0])))
+    return made
+
+
+def _softmax_map(node: Node, direction: Node) -> Node:
+    """The Jacobian of softmax, which is symmetric, times a direction: y (v - sum(y v))."""
+    made: Node = elementwise.multiply(
+        node, elementwise.subtract(direction, _along(node, elementwise.multiply(node, direction)))
+    )
+    return made
+
+
 LOG_SOFTMAX = _defined(
-    "log_softmax", _same_type, _evaluate_log_softmax, _define_log_softmax, _samples, "x - logsumexp(x) along axes."
+    "log_softmax",
+    _same_type,
+    _evaluate_log_softmax,
+    _define_log_softmax,
+    _samples,
+    "x - logsumexp(x) along axes.",
+    Pair(_log_softmax_jvp, _log_softmax_vjp),
 )
 SOFTMAX = _defined(
     "softmax",
@@ -351,6 +390,10 @@ SOFTMAX = _defined(
     _define_softmax,
     _samples,
     "exp(x) / sum(exp(x)) along axes.",
+    Pair(
+        lambda node, tangents: _softmax_map(node, tangents[0]),
+        lambda node, head, wanted: [_softmax_map(node, head)],
+    ),
 )
 
 

@@ -119,12 +119,27 @@ def _power_constant(node: Node) -> Any:
 def _divide_by_power_of_two(node: Node) -> Any:
     """x / 2**k = x * 2**-k, exactly."""
     known = ops.uniform_value(node.inputs[1])
-    if known is None or known == 0 or not np.isfinite(known):
-        return None
-    mantissa, exponent = np.frexp(known)
-    if abs(mantissa) != 0.5 or abs(int(exponent)) > 100:
+    if known is None or not _is_power_of_two(known):
         return None
     return ops.multiply(node.inputs[0], (1 / known).item())
+
+
+def _merge_factors(node: Node) -> Any:
+    """a * (b * x) = (a b) * x for numbers of which one is a power of two, so that nothing is rounded otherwise."""
+    for one, other in (node.inputs, node.inputs[::-1]):
+        outer = ops.uniform_value(one)
+        if outer is None or other.op is not node.op or not types.is_float(node.type.dtype):
+            continue
+        for first, second in (other.inputs, other.inputs[::-1]):
+            inner = ops.uniform_value(first)
+            if inner is not None and (_is_power_of_two(outer) or _is_power_of_two(inner)):
+                return ops.multiply((outer * inner).item(), second)
+    return None
+
+
+def _is_power_of_two(value: Any) -> bool:
+    mantissa, exponent = np.frexp(value)
+    return bool(abs(mantissa) == 0.5 and abs(int(exponent)) < 100)
 
 
 # -- structure ------------------------------------------------------------------------------------------------------
@@ -262,6 +277,7 @@ EXACT: list[Rule] = [
     Rule("fold constants", _FOLDED, _fold_constants),
     Rule("x * 1", ("multiply",), _multiply_one),
     Rule("x * -1", ("multiply",), _multiply_minus_one),
+    Rule("a * (2**k * x)", ("multiply",), _merge_factors),
     Rule("x / 1", ("divide",), _divide_one),
     Rule("x - 0", ("subtract",), _subtract_zero),
     Rule("--x", ("negative", "logical_not"), _double_negation),
