@@ -241,7 +241,10 @@ def _reshape(s: Scalarizer, node: Node, index: tuple[Index, ...]) -> tuple[list[
         position = ravel(index[outside[0] : outside[1]], node.shape[outside[0] : outside[1]])
         parts = unravel(position, x.shape[inside[0] : inside[1]])
         if parts is None:
-            raise NeedsStore(x)
+            place = s.stored.get(x)
+            if place is None or not types.same_shape(place.strides, row_major(x.shape)):
+                raise NeedsStore(x)
+            return s.alias(x, (Flat(ravel(index, node.shape)),))
         own.extend(parts)
     return s.alias(x, tuple(own))
 

@@ -1,7 +1,8 @@
 """The graph as the code generator wants it.  In: outputs.  Out: the same values without names, scopes and composites.
 
 Scopes and override maps are dropped and everything is interned anew, so nothing is computed twice; operations with a
-definition are replaced by it; identities disappear; products of more than two arrays become pairs, in a cheap order.
+definition are replaced by it; identities disappear; products of more than two arrays become pairs, in a cheap order, whose
+results are row-major.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from codegen.lower.contraction import label_groups
 from symgrad import ops
 from symgrad.dims import Dim
 from symgrad.node import Node, apply, topological
@@ -98,8 +100,23 @@ def _combine(chosen: list[Any], rest: list[Any], output: Sequence[int]) -> Any:
     return ops.einsum_labels([node for node, _ in chosen], [labels for _, labels in chosen], kept), tuple(kept)
 
 
+def _batch_first(node: Node) -> Any:
+    """A product whose last axis counts matrices, with its matrices one behind the other, seen from the other side."""
+    if len(node.inputs) != 2:
+        return None
+    output = node.attrs.output
+    groups = label_groups(node)
+    if not (groups.rows and groups.columns and groups.inner and output[-1] in groups.batch):
+        return None
+    order = (*groups.batch, *groups.rows, *groups.columns)
+    return ops.transpose(
+        ops.einsum_labels(node.inputs, node.attrs.inputs, order), [order.index(label) for label in output]
+    )
+
+
 _RULES = [
     Rule("identity", ("identity", "stop_gradient"), _skip_identity),
     Rule("custom gradient", ("item",), _item),
     Rule("pairs", ("einsum",), _pairs),
+    Rule("batch first", ("einsum",), _batch_first),
 ]

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from codegen.lower.access import Stored, contraction_labels, row_major
+from codegen.lower.access import Stored, contraction_labels
 from codegen.lower.loopir import Fill, Product, View
 from symgrad import types
 from symgrad.dims import Size
 from symgrad.node import Node
 from symgrad.ops.contraction import label_sizes
 
-__all__ = ["Groups", "is_product", "label_groups", "product_layout", "product_stages"]
+__all__ = ["Groups", "is_product", "label_groups", "product_stages"]
 
 _WRITTEN_OUT = 512  # multiplications of a small contraction inside a loop nest
 _WRITTEN_OUT_ALONE = 64  # the same where there is no loop around it
@@ -62,16 +62,6 @@ def is_product(node: Node, limit: int) -> bool:
         work *= size
     looped = any(not isinstance(groups.sizes[label], int) or groups.sizes[label] > limit for label in groups.batch)
     return work > (_WRITTEN_OUT if looped else _WRITTEN_OUT_ALONE)
-
-
-def product_layout(node: Node) -> tuple[Size, ...]:
-    """Strides of the result: row-major, unless its last axis is a batch axis; then rows and columns come last."""
-    attrs, groups = contraction_labels(node), label_groups(node)
-    if attrs.output[-1] not in groups.batch:
-        return row_major(node.shape)
-    order = (*groups.batch, *groups.rows, *groups.columns)
-    dense = dict(zip(order, row_major([groups.sizes[label] for label in order]), strict=True))
-    return tuple(dense[label] for label in attrs.output)
 
 
 class _Operand(NamedTuple):

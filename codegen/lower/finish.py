@@ -55,10 +55,12 @@ def _only_own_elements(nest: Nest, source: Buffer, target: Buffer) -> bool:
     """Whether, in every block, the old value is read only at the places that the block overwrites afterwards."""
 
     def holds(block: Sequence[Any]) -> bool:
-        stored = {one.offset for one in block if isinstance(one, Store) and one.buffer is source and not one.add}
+        waiting = {one.offset for one in block if isinstance(one, Store) and one.buffer is source and not one.add}
         for one in block:
-            if isinstance(one, Load) and one.buffer is target and one.offset not in stored:
+            if isinstance(one, Load) and one.buffer is target and one.offset not in waiting:
                 return False
+            if isinstance(one, Store) and one.buffer is source:
+                waiting.discard(one.offset)
             if isinstance(one, Scatter) and one.buffer is source:
                 return False
             if isinstance(one, For) and not holds(one.body):

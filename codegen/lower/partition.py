@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from codegen.lower import analysis
 from codegen.lower.access import NeedsStore, Stored, row_major
-from codegen.lower.contraction import is_product, product_layout, product_stages
+from codegen.lower.contraction import is_product, product_stages
 from codegen.lower.indices import IndexUse, index_uses
 from codegen.lower.loopir import Buffer, Check, Copy, Fill, Guard, Program
 from codegen.lower.nest import Split, Writer, build_nest
@@ -63,7 +63,7 @@ def partition(request: Request) -> Lowered:
         try:
             return plan.lowered()
         except NeedsStore as need:
-            if need.node in plan.stored or need.node in forced:
+            if need.node in plan.forced:
                 raise CompileError(
                     f"{need.node.op.name}: no lowering for {need.node.type}", hint="please report it"
                 ) from None
@@ -172,7 +172,8 @@ class _Plan:
         """A buffer for each stored array: a result's own where it has one, else a temporary one; and views of them."""
         taken: set[Node] = set()
         for k, node in enumerate(self.request.outputs):
-            if node in self.forced and node not in taken and node not in self.early and self._fits_output(node):
+            fits = node in self.forced and node not in self.early and node.op.name != "constant"
+            if fits and node not in taken:
                 taken.add(node)
                 self.stored[node] = self._dense(node, "output", k)
         for node in self.order:
@@ -184,16 +185,10 @@ class _Plan:
                 if view is not None:
                     self.stored[node.inputs[0]] = view
 
-    def _fits_output(self, node: Node) -> bool:
-        if node.op.name == "constant":
-            return False
-        return not is_product(node, LIMIT) or types.same_shape(product_layout(node), row_major(node.shape))
-
     def _place_one(self, node: Node) -> Stored:
         if node.op.name == "constant":
             return self._dense(node, "table", 0, node.attrs.value.array)
-        made = self._dense(node, "temporary")
-        return made._replace(strides=product_layout(node)) if is_product(node, LIMIT) else made
+        return self._dense(node, "temporary")
 
     # -- tasks -----------------------------------------------------------------------------------------------------
     def _tasks(self) -> list[_Task]:

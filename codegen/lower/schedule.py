@@ -175,6 +175,7 @@ class Scheduler:
     ) -> For:
         if not fixed:
             axes = {one for goal in goals for one in goal_axes(goal)}
+            axes = axes.union(*(one.axes for one in _closure(goals, {}, {})))
             lane = self.lane(goals, sorted(axes, key=self.rank.__getitem__))
         inner: list[Goal] = []
         reductions: list[tuple[Partial, int, bool]] = []

@@ -455,31 +455,27 @@ def _absolute_partial(node: Node, i: int) -> Any:
     return where(greater_equal(x, 0) if kink == "right" else greater(x, 0), 1.0, -1.0)
 
 
-def _extremum_partial(larger: bool) -> Partial:
+def _extremum_partial(larger: bool, operands: Sequence[Node], i: int) -> Gate:
     """Maximum (or minimum) of a and b as b plus the ramp of their difference; the kink is where they tie.
 
     By default ties are shared, or, against a constant, give zero: the element of smallest norm of the subdifferential.
     """
-
-    def partial(node: Node, i: int) -> Any:
-        mine, other = node.inputs[i], node.inputs[1 - i]
-        wins = (greater if larger else less)(mine, other)
-        kink = current().kink
-        if kink == "zero" and source.uniform_value(other) is not None:
-            return Gate(wins)
-        if kink in ("zero", "half"):
-            share = where(equal(mine, other), 0.5, 1.0)
-            return Gate((greater_equal if larger else less_equal)(mine, other), share)
-        # ``right``: the difference a - b is just above zero, so a maximum is a's and a minimum is b's.
-        tie_is_mine = (kink == "right") == (i == 0) if larger else (kink == "right") == (i == 1)
-        return Gate((greater_equal if larger else less_equal)(mine, other) if tie_is_mine else wins)
-
-    return partial
+    mine, other = operands[i], operands[1 - i]
+    wins = (greater if larger else less)(mine, other)
+    kink = current().kink
+    if kink == "zero" and source.uniform_value(other) is not None:
+        return Gate(wins)
+    wins_or_ties = (greater_equal if larger else less_equal)(mine, other)
+    if kink in ("zero", "half"):
+        return Gate(wins_or_ties, where(equal(mine, other), 0.5, 1.0))
+    # ``right``: the difference a - b is just above zero, so a maximum is a's and a minimum is b's.
+    tie_is_mine = (kink == "right") == (i == 0) if larger else (kink == "right") == (i == 1)
+    return Gate(wins_or_ties if tie_is_mine else wins)
 
 
 absolute = declare("absolute", 1, Rule.NUMBER, np.absolute, math=_sympy("Abs"), partial=_absolute_partial)
-maximum = declare("maximum", 2, Rule.ANY, np.maximum, math=_sympy("Max"), partial=_extremum_partial(True))
-minimum = declare("minimum", 2, Rule.ANY, np.minimum, math=_sympy("Min"), partial=_extremum_partial(False))
+maximum = declare("maximum", 2, Rule.ANY, np.maximum, math=_sympy("Max"), partial=lambda node, i: _extremum_partial(True, node.inputs, i))
+minimum = declare("minimum", 2, Rule.ANY, np.minimum, math=_sympy("Min"), partial=lambda node, i: _extremum_partial(False, node.inputs, i))
 
 
 def _relu_partial(node: Node, i: int) -> Any:
@@ -549,8 +545,31 @@ isfinite = declare("isfinite", 1, Rule.COMPARE, np.isfinite, partial=Constant())
 
 
 # -- selection and conversion ---------------------------------------------------------------------------------------
+_ORDERINGS = ("less", "less_equal", "greater", "greater_equal")
+
+
 def _where_partial(node: Node, i: int) -> Gate | None:
-    return None if i == 0 else Gate(node.inputs[0], inverted=i == 2)
+    """A plain select, except that every spelling of a maximum or minimum has the derivative of those.
+
+    ``where(a > b, a, b)`` is a maximum, ``where(a > b, b, a)`` a minimum, and so on for the other orderings.
+    """
+    if i == 0:
+        return None
+    condition, *branches = node.inputs
+    if condition.op.name in _ORDERINGS:
+        first_if_larger = condition.op.name.startswith("greater")
+        if all(map(_same_value, condition.inputs, branches)):
+            return _extremum_partial(first_if_larger, branches, i - 1)
+        if all(map(_same_value, condition.inputs, reversed(branches))):
+            return _extremum_partial(not first_if_larger, branches[::-1], 2 - i)
+    return Gate(condition, inverted=i == 2)
+
+
+def _same_value(one: Node, other: Node) -> bool:
+    if one is other:
+        return True
+    number = source.uniform_value(one)
+    return number is not None and bool(number == source.uniform_value(other))
 
 
 def _where_samples(rng: np.random.Generator) -> Iterable[Sample]:
