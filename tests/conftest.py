@@ -11,6 +11,8 @@ import pytest
 import symgrad as sg
 from symgrad.interp import evaluate
 
+from comparing import assert_same
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the stored loop programs")
@@ -24,22 +26,6 @@ def update_golden(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20240607)
-
-
-def tolerance(dtype: Any) -> dict[str, float]:
-    """How closely two evaluations in this element type agree."""
-    return {"rtol": 2e-5, "atol": 1e-5} if dtype == np.float32 else {"rtol": 1e-11, "atol": 1e-12}
-
-
-def assert_same(got: Any, want: Any, **options: float) -> None:
-    """Equal element type, shape and, to rounding, values."""
-    got, want = np.asarray(got), np.asarray(want)
-    assert got.dtype == want.dtype
-    assert got.shape == want.shape
-    if got.dtype.kind == "f":
-        np.testing.assert_allclose(got, want, **{**tolerance(got.dtype), **options})
-    else:
-        np.testing.assert_array_equal(got, want)
 
 
 @pytest.fixture

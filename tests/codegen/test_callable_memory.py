@@ -299,6 +299,35 @@ def test_a_variable_is_no_place_for_a_result(make: Make) -> None:
     np.testing.assert_array_equal(w, [1.0, 2.0, 3.0])
 
 
+def test_many_variables_and_what_overlaps_them(make: Make) -> None:
+    names = {f"w{k}": of(2) for k in range(30)}
+    spec = interface("many", {"x": of(2), "y": of(2)}, {"a": of(2), "b": of(2)}, names)
+
+    def emit(f: Any, spec: Any) -> None:
+        for k in range(len(spec.variables)):
+            f.store(f.load(f["a0"], _double()), f[f"a{k + 2}"])
+        for name in ("a32", "a33"):
+            for k in range(2):
+                f.store(f.load(f.gep(f["a1"], k, _double()), _double()), f.gep(f[name], k, _double()))
+
+    memory = np.zeros((30, 2))
+    many = make(Handmade(spec, emit), variables=tuple(memory), options=TUPLE)
+    x, y, out = np.array([5.0, 6.0]), np.array([7.0, 8.0]), (np.zeros(2), np.zeros(2))
+    assert many(x, y, out=out) is out
+    np.testing.assert_array_equal(out, [y, y])
+    np.testing.assert_array_equal(memory[:, 0], np.full(30, 5.0))
+    memory[17] = [1.0, 2.0]
+    np.testing.assert_array_equal(many(x, memory[17])[1], [1.0, 2.0])  # read before it was overwritten
+    for first, second, words in (
+        (out[0], memory[29], "out[1] shares memory with the variable 'w29'"),
+        (out[0], out[0], "out[1] shares memory with out[0]"),
+        (y, out[0], "out[0] shares memory with argument 'y'"),
+    ):
+        with pytest.raises(KernelInputError) as caught:
+            many(x, y, out=(first, second))
+        assert str(caught.value).split("\n")[0] == f"many(): {words}"
+
+
 @pytest.mark.parametrize(
     ("variables", "message"),
     [

@@ -194,7 +194,7 @@ def test_what_does_not_determine_the_sizes(shape: tuple[Any, ...]) -> None:
 def test_forms_evaluate_as_dimensions_do() -> None:
     sizes = [3 * N * N - 2 * M + 7, (N + 5) // (M + 1), dims.maximum(N - 4, M) * K, N // 3 + dims.maximum(M // 2, K), 4]
     spec = interface("f", {"n": of((N, M, K))}, {f"r{k}": of((size,)) for k, size in enumerate(sizes)})
-    plain = interface_of(spec, returns_tuple=True, own_variables=True)
+    plain = interface_of(spec, returns_tuple=True)
     chance = random.Random(1)
     for _ in range(50):
         numbers = [chance.randrange(20) for _ in spec.dims]

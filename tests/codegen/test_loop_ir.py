@@ -18,7 +18,7 @@ from symgrad.node import apply
 from symgrad.opdef import REGISTRY, Kind
 from symgrad.ops.source import parameter
 
-from conftest import assert_same
+from comparing import assert_same
 
 find_backend("llvm")
 GOLDEN = Path(__file__).parent / "golden"

@@ -20,7 +20,7 @@ from symgrad.node import apply
 from symgrad.opdef import REGISTRY, Kind, Linear
 from symgrad.ops.source import parameter
 from symgrad.verify import verify
-from conftest import assert_same
+from comparing import assert_same
 
 find_backend("llvm")  # registers everything that registers anything
 

@@ -1,0 +1,98 @@
+"""Inline vector mathematics.
+
+In: an operation's name (NumPy's) and values of one float type, of any number of lanes.  Out: the instructions that
+compute it.  Refuses names outside :data:`SUPPORTED`.
+
+    >>> from codegen.llvm.builder import Module
+    >>> from codegen.llvm.types import DOUBLE
+    >>> from codegen.target import TARGETS
+    >>> f = Module(TARGETS["x86-64-v3"]).function("softening", [("x", DOUBLE.with_lanes(4))], DOUBLE.with_lanes(4))
+    >>> f.ret(emit(f, "tanh", f["x"]))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from codegen.llvm.builder import Function
+from codegen.llvm.types import Value
+from codegen.mathlib import (
+    error_function,
+    exponential,
+    gamma,
+    hyperbolic,
+    inverse_trigonometric,
+    logarithm,
+    logistic,
+    power,
+    roots,
+    trigonometric,
+)
+from codegen.mathlib.fallback import per_lane
+from codegen.mathlib.real import Real
+from symgrad.errors import CompileError
+
+__all__ = ["SUPPORTED", "emit", "emit_sincos", "per_lane"]
+
+_FUNCTIONS: dict[str, Callable[..., Real]] = {
+    "arccos": inverse_trigonometric.arccos,
+    "arccosh": hyperbolic.arccosh,
+    "arcsin": inverse_trigonometric.arcsin,
+    "arcsinh": hyperbolic.arcsinh,
+    "arctan": inverse_trigonometric.arctan,
+    "arctan2": inverse_trigonometric.arctan2,
+    "arctanh": hyperbolic.arctanh,
+    "cbrt": roots.cbrt,
+    "cos": trigonometric.cos,
+    "cosh": hyperbolic.cosh,
+    "digamma": gamma.digamma,
+    "erf": error_function.erf,
+    "erfc": error_function.erfc,
+    "exp": exponential.exp,
+    "exp2": exponential.exp2,
+    "expit": logistic.expit,
+    "expm1": exponential.expm1,
+    "gammaln": gamma.gammaln,
+    "hypot": roots.hypot,
+    "log": logarithm.log,
+    "log10": logarithm.log10,
+    "log1p": logarithm.log1p,
+    "log2": logarithm.log2,
+    "power": power.power,
+    "sin": trigonometric.sin,
+    "sinh": hyperbolic.sinh,
+    "softplus": logistic.softplus,
+    "sqrt": roots.sqrt,
+    "tan": trigonometric.tan,
+    "tanh": hyperbolic.tanh,
+}
+
+_BINARY = {"arctan2", "hypot", "power"}
+SUPPORTED: Final = frozenset(_FUNCTIONS)
+
+
+def emit(f: Function, name: str, *args: Value) -> Value:
+    """An operation on values of one float type.
+
+    The same argument gives the same bits in any lane, among any number of lanes, whatever its neighbours are.
+
+    Raises
+    ------
+    CompileError
+        The operation is not in :data:`SUPPORTED`, or takes another number of operands.
+    """
+    if name not in _FUNCTIONS:
+        raise CompileError(f"no inline version of {name!r}", hint=f"one of {', '.join(sorted(_FUNCTIONS))}")
+    arity = 2 if name in _BINARY else 1
+    if len(args) != arity:
+        raise CompileError(f"{name} takes {arity} operands, not {len(args)}")
+    with f.strict():
+        return _FUNCTIONS[name](*(Real(f, arg) for arg in args)).value
+
+
+def emit_sincos(f: Function, x: Value) -> tuple[Value, Value]:
+    """The sine and the cosine, for the price of little more than one; the bits are those of the single operations."""
+    with f.strict():
+        sine, cosine = trigonometric.sincos(Real(f, x))
+    return sine.value, cosine.value

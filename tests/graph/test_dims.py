@@ -1,0 +1,585 @@
+"""Dynamic dimensions and types: Python's integers and NumPy's promotion are the judges."""
+
+from __future__ import annotations
+
+import contextvars
+import copy
+import itertools
+import operator
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+import symgrad as sg
+from symgrad import dims, types
+from symgrad.dims import Dim
+from symgrad.errors import DTypeError, ShapeError, TraceError
+from symgrad.interp import evaluate
+from symgrad.ops import as_nodes
+
+CALM = settings(derandomize=True, deadline=None, max_examples=200)
+NAMES = ("n", "m", "k")
+DTYPES = ["bool", "int32", "int64", "float32", "float64"]
+
+# -- expressions of sizes, as trees: evaluated with dimensions and with Python's integers ---------------------------
+_BINARY = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "max": dims.maximum,
+    "min": dims.minimum,
+    "//": operator.floordiv,
+    "%": operator.mod,
+}
+leaves = st.one_of(st.sampled_from(NAMES), st.integers(-4, 6))
+
+
+def extend(inner):
+    arithmetic = st.tuples(st.sampled_from(["+", "-", "*", "max", "min"]), inner, inner)
+    by_number = st.tuples(st.sampled_from(["//", "%"]), inner, st.sampled_from([-3, -2, -1, 1, 2, 3, 5]))
+    by_size = st.tuples(st.sampled_from(["//", "%"]), inner, st.sampled_from(NAMES))
+    return st.one_of(arithmetic, by_number, by_size)
+
+
+trees = st.recursive(leaves, extend, max_leaves=7)
+sizes = st.fixed_dictionaries({name: st.integers(0, 9) for name in NAMES})
+
+
+def value(tree, table):
+    """The tree with its names looked up in the table; Python's own max and min where these are numbers."""
+    if isinstance(tree, str):
+        return table[tree]
+    if isinstance(tree, int):
+        return tree
+    name, left, right = tree
+    return _BINARY[name](value(left, table), value(right, table))
+
+
+def symbolic(tree):
+    """The tree over dimensions; trees that divide a plain integer by a dimension or by zero are left out."""
+    try:
+        return value(tree, {name: sg.dim(name) for name in NAMES})
+    except (TypeError, ShapeError, ZeroDivisionError):
+        assume(False)
+
+
+def actual(tree, table):
+    """The tree over Python's integers."""
+    try:
+        return value(tree, table)
+    except ZeroDivisionError:
+        assume(False)
+
+
+def at(size, table):
+    return dims.evaluate(size, {sg.dim(name).terms[0][0][0]: one for name, one in table.items()})
+
+
+def isolated(function, *args):
+    """The function's result, with the assumptions it makes undone."""
+    return contextvars.copy_context().run(function, *args)
+
+
+# -- arithmetic -----------------------------------------------------------------------------------------------------
+@CALM
+@given(trees, sizes)
+def test_arithmetic_is_that_of_integers(tree, table):
+    """Sums, products, quotients, remainders, maxima and minima agree with Python's for every size."""
+    want = actual(tree, table)
+    try:
+        got = at(symbolic(tree), table)
+    except ZeroDivisionError:
+        assume(False)
+    assert got == want
+    assert type(got) is int
+
+
+@CALM
+@given(trees, trees)
+def test_equal_polynomials_are_one_object(left, right):
+    a, b = symbolic(left), symbolic(right)
+    assert a + b is b + a or a + b == b + a
+    assert a * b is b * a or a * b == b * a
+    assert (a + b) - b is a or isinstance(a, int)
+    difference = (a + b) * (a - b) - (a * a - b * b)
+    assert isinstance(difference, int)
+    assert difference == 0
+
+
+@CALM
+@given(trees, trees, sizes)
+def test_a_decided_comparison_holds_for_every_size(left, right, table):
+    """What ``<``, ``<=``, ``==`` answer without asking is true whatever the sizes turn out to be."""
+    a, b = symbolic(left), symbolic(right)
+    if isinstance(a, int) and isinstance(b, int):
+        return
+    x, y = actual(left, table), actual(right, table)
+    for compare in (operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne):
+        try:
+            answer = bool(compare(a, b))
+        except TraceError:
+            continue
+        assert answer == compare(x, y), f"{a} {compare.__name__} {b} with {table}"
+
+
+@CALM
+@given(trees, sizes)
+def test_a_decided_truth_holds_for_every_size(tree, table):
+    size = symbolic(tree)
+    try:
+        answer = bool(size)
+    except TraceError:
+        return
+    assert answer == bool(actual(tree, table)), f"{size} with {table}"
+
+
+def test_text():
+    n, m = sg.dim("n"), sg.dim("m")
+    assert str(n) == "n"
+    assert str(2 * n - 3 * m + n * m - 1) == "-3*m + 2*n + m*n - 1"
+    assert repr(3 - n) == "-n + 3"
+    assert f"{n + 1}" == "n + 1"
+
+
+def test_simplified_quotients():
+    n, m = sg.dim("n"), sg.dim("m")
+    assert (n * m) // m is n
+    assert (2 * n + 4) // 2 is n + 2
+    assert (n * m + n) // n is m + 1
+    assert n // 1 is n
+    assert n // n == 1
+    assert isinstance(n - n, int)
+    assert 0 * n == 0
+
+
+def test_quotient_of_a_possibly_negative_size_is_not_taken_for_positive():
+    """(n - 5) // 2 is -3 for n = 0, n // -2 is -1 for n = 2."""
+    n = sg.dim("n")
+    for size, witness in (((n - 5) // 2, 0), (n // -2, 2), ((n - 1) // 3, 0)):
+        assert at(dims.maximum(size, 0), {"n": witness}) == 0
+        with pytest.raises(TraceError):
+            bool(size >= 0)
+
+
+def test_remainder_of_a_number_by_a_dimension():
+    n = sg.dim("n")
+    for size in (1, 2, 3, 7, 10):
+        assert at(7 % n, {"n": size}) == 7 % size
+        assert at(7 // n, {"n": size}) == 7 // size
+        assert at(divmod(n, 3)[1], {"n": size}) == size % 3
+
+
+def test_powers_in_both_directions():
+    """A power of dimensions is an expression: the sizes come from an array."""
+    n = sg.dim("n")
+    x = sg.symbol("x", (n,))
+    for size in (1, 4):
+        got = evaluate([n**2, 2**n], {x: np.zeros(size)})
+        np.testing.assert_array_equal(got, [size**2, 2**size])
+
+
+def test_division_by_zero():
+    n = sg.dim("n")
+    for divide in (lambda: n // 0, lambda: n % 0):
+        with pytest.raises(ShapeError, match="a dimension divided by zero"):
+            divide()
+
+
+def test_numpy_integers_are_integers():
+    """A size computed with NumPy takes part in sizes as a Python integer does."""
+    n = sg.dim("n")
+    assert sg.zeros((n, np.int64(2))).shape == (n, 2)
+    assert bool(n >= np.int64(0))
+    assert bool(n + 1 > np.int64(0))
+
+
+# -- interning, names, pickling -------------------------------------------------------------------------------------
+def test_names():
+    assert sg.dim("n") is sg.dim("n")
+    assert sg.dim("n") is not sg.dim("m")
+    for wrong in ("1", "a b", "", 3, None):
+        with pytest.raises(ShapeError) as caught:
+            sg.dim(wrong)
+        assert caught.value.what == f"dim: {wrong!r} is not a dimension's name"
+        assert caught.value.hint == "use an identifier such as 'n'"
+
+
+def test_anonymous_dimensions_differ():
+    a, b = (sg.symbol("x", (None,)).shape[0] for _ in range(2))
+    assert a is not b
+    with pytest.raises(TraceError):
+        bool(a == b)
+
+
+@CALM
+@given(trees)
+def test_pickled_and_copied(tree):
+    size = symbolic(tree)
+    if isinstance(size, Dim):
+        assert pickle.loads(pickle.dumps(size)) is size
+        assert copy.copy(size) is size
+        assert copy.deepcopy(size) is size
+        assert hash(size) == hash(symbolic(tree))
+
+
+def test_unused_dimensions_are_forgotten():
+    """The tables are weak: a thousand sums and products leave nothing behind."""
+    n = sg.dim("n")
+    before = len(dims._dims), len(dims._atoms)
+    for k in range(2, 1000):
+        dims.maximum((n * k + 7) // (k + 1), k)
+    assert (len(dims._dims), len(dims._atoms)) == before
+
+
+def test_threads_get_one_dimension(racing):
+    """Many threads that make the same dimension at once get the same object."""
+    for made in racing(lambda k: (sg.dim(f"fresh{k}"), sg.dim(f"fresh{k}") * 3 + 1, sg.dim(f"fresh{k}") // 7)):
+        assert len({id(one) for one, _, _ in made}) == 1
+        assert len({id(one) for _, one, _ in made}) == 1
+        assert len({id(one) for _, _, one in made}) == 1
+
+
+# -- comparisons ----------------------------------------------------------------------------------------------------
+def test_decided():
+    n, m = sg.dim("n"), sg.dim("m")
+    assert n >= 0
+    assert not n < 0
+    assert n + 1 > n
+    assert n + m >= m
+    assert n == n
+    assert not n != n
+    assert not n == n + 1
+    assert n != n + 1
+    assert not n == -1
+    assert max(n, 0) is n
+    assert min(n, n + 1) is n
+    assert sorted([n + 1, n]) == [n, n + 1]
+    assert bool(n + 1)
+    assert n * m >= 0
+    assert 2 * n >= n
+    assert dims.maximum(n, m) >= 0
+    assert dims.maximum(n, 3) >= 3
+    assert dims.minimum(n, m) <= n
+
+
+@pytest.mark.parametrize(
+    ("compare", "text"),
+    [
+        (lambda n, m: n < m, "n < m"),
+        (lambda n, m: n <= 3, "n <= 3"),
+        (lambda n, m: n > 2 * m, "n > 2*m"),
+        (lambda n, m: n + 1 >= m, "n + 1 >= m"),
+    ],
+)
+def test_undecided(compare, text):
+    with pytest.raises(TraceError) as caught:
+        compare(sg.dim("n"), sg.dim("m"))
+    assert caught.value.what == f"cannot decide whether {text}: the sizes are known only when a kernel runs"
+
+
+@pytest.mark.parametrize("other", ["m", 3, 1])
+def test_undecided_equality(other):
+    n, right = sg.dim("n"), sg.dim(other) if isinstance(other, str) else other
+    for compare in (operator.eq, operator.ne):
+        with pytest.raises(TraceError) as caught:
+            bool(compare(n, right))
+        assert caught.value.what == f"cannot decide whether n == {other}: the sizes are known only when a kernel runs"
+        assert caught.value.hint == f"sg.assume(n == {other}) states it and adds a run-time guard"
+
+
+def test_equality_with_a_float_is_not_answered_by_accident():
+    """n may be 1, so ``n == 1.0`` has no answer; n is never 1.5."""
+    n = sg.dim("n")
+    with pytest.raises(TraceError):
+        bool(n == 1.0)
+    assert not n == "n"
+    assert n is not None
+    assert not n == None  # noqa: E711
+
+
+# -- what only a number has -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("ask", "what"),
+    [
+        (int, "an integer value"),
+        (operator.index, "an integer value"),
+        (range, "an integer value"),
+        (lambda n: [1, 2, 3][n], "an integer value"),
+        (lambda n: [0] * n, "an integer value"),
+        (float, "a floating value"),
+        (bool, "the truth"),
+        (lambda n: 1 if n else 0, "the truth"),
+    ],
+)
+def test_refusals(ask, what):
+    with pytest.raises(TraceError) as caught:
+        ask(sg.dim("n"))
+    assert caught.value.what == f"{what} of the dynamic dimension n: its size is known only when a kernel runs"
+    assert caught.value.hint == "use sg.scan or array operations over the axis, or give the axis a fixed size"
+
+
+def test_length_and_iteration_of_a_dynamic_axis():
+    x = sg.symbol("x", ("n", 2))
+    with pytest.raises(TraceError, match=r"len\(\) of a dynamic dimension n"):
+        len(x)
+    with pytest.raises(TraceError, match="iteration over the dynamic dimension n"):
+        iter(x)
+    with pytest.raises(TraceError, match="iteration over the dynamic dimension n"):
+        a, b = x
+    assert len(sg.symbol("y", (3, "n"))) == 3
+    assert [part.shape for part in sg.symbol("y", (2, "n"))] == [(sg.dim("n"),)] * 2
+
+
+def test_numpy_never_makes_an_object_array_of_dimensions():
+    n = sg.dim("n")
+    for make in (lambda: np.array([n, 1]), lambda: np.asarray(n), lambda: np.zeros(n), lambda: np.float64(n)):
+        with pytest.raises(TypeError):
+            make()
+
+
+@pytest.mark.parametrize("other", ["a", [1], None, {}, b"1"])
+def test_other_operands_are_refused(other):
+    n = sg.dim("n")
+    for combine in (operator.add, operator.sub, operator.floordiv, operator.lt):
+        with pytest.raises(TypeError):
+            combine(n, other)
+
+
+# -- in expressions -------------------------------------------------------------------------------------------------
+_OPERATORS = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "**": operator.pow,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+@pytest.mark.parametrize("reflected", [False, True], ids=["right", "left"])
+@pytest.mark.parametrize("sign", _OPERATORS)
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "int32"])
+def test_a_dimension_is_a_weak_integer(dtype, sign, reflected):
+    """On either side of an operator a dimension acts as the Python integer that it will be."""
+    n = sg.dim("n")
+    x = sg.symbol("x", (n,), dtype)
+    array = np.array([1, 2, 5], dtype)
+    combine = _OPERATORS[sign]
+    made = combine(n, x) if reflected else combine(x, n)
+    want = combine(3, array) if reflected else combine(array, 3)
+    assert made.dtype == want.dtype
+    np.testing.assert_array_equal(evaluate([made], {x: array})[0], want)
+
+
+@pytest.mark.parametrize("function", [np.add, np.multiply, np.maximum, np.subtract, np.divide])
+@pytest.mark.parametrize("reflected", [False, True], ids=["right", "left"])
+def test_a_dimension_is_weak_in_ufuncs(function, reflected):
+    n = sg.dim("n")
+    x = sg.symbol("x", (n,), "float32")
+    array = np.array([1, 2, 5], "float32")
+    made = function(n, x) if reflected else function(x, n)
+    want = function(3, array) if reflected else function(array, 3)
+    assert made.dtype == want.dtype
+    np.testing.assert_array_equal(evaluate([made], {x: array})[0], want)
+
+
+@pytest.mark.parametrize("reflected", [False, True], ids=["right", "left"])
+def test_a_dimension_is_weak_against_numpy_arrays(reflected):
+    n = sg.dim("n")
+    x = sg.symbol("x", (n,))
+    for array in (np.ones(2, np.float32), np.float32(1.5), np.ones(2, np.int32)):
+        made = n * array if reflected else array * n
+        want = array * 3
+        assert made.dtype == want.dtype
+        np.testing.assert_array_equal(evaluate([made], {x: np.zeros(3)})[0], want)
+
+
+def test_a_dimension_alone_is_an_int64_scalar(agree):
+    n = sg.dim("n")
+    x = sg.symbol("x", (n,))
+    outputs = [np.sum(x) / n, n * sg.constant(np.int64(1)), np.sin(n), sg.ops.arange(n), sg.zeros((n, 2)), n / 2]
+    for size in (1, 3):
+        values = agree(outputs, [x], [np.arange(float(size))])
+        np.testing.assert_allclose(values[0], np.mean(np.arange(float(size))))
+        np.testing.assert_array_equal(values[1], np.int64(size))
+        assert values[1].dtype == np.int64
+        np.testing.assert_allclose(values[2], np.sin(size))
+        np.testing.assert_array_equal(values[3], np.arange(size))
+        np.testing.assert_array_equal(values[4], np.zeros((size, 2)))
+        np.testing.assert_array_equal(values[5], size / 2)
+
+
+# -- assumptions ----------------------------------------------------------------------------------------------------
+def test_differently_named_dimensions_do_not_mix():
+    x, y = sg.symbol("x", ("n",)), sg.symbol("y", ("m",))
+    with pytest.raises(ShapeError) as caught:
+        x + y
+    assert caught.value.what == (
+        "add: shapes do not broadcast: (n,) and (m,)\n  sizes n and m are not known to be equal"
+    )
+    assert caught.value.hint == "sg.assume(n == m) adds a run-time guard"
+    assert caught.value.where.startswith("test_dims.py:")
+
+
+def test_assume_in_a_block():
+    n, m = sg.dim("n"), sg.dim("m")
+    x, y = sg.symbol("x", (n,)), sg.symbol("y", (m,))
+    with sg.assume(n == m):
+        total = x + y
+        with sg.assume(m == sg.dim("k")):
+            assert (x + sg.symbol("z", ("k",))).shape == (n,)
+        with pytest.raises(ShapeError):
+            x + sg.symbol("z", ("k",))
+    with pytest.raises(ShapeError):
+        x + y
+    np.testing.assert_array_equal(evaluate([total], {x: np.arange(3.0), y: np.ones(3)})[0], np.arange(3.0) + 1)
+    with pytest.raises(ShapeError):
+        evaluate([total], {x: np.arange(3.0), y: np.ones(2)})
+    kernel = sg.compile(total, [x, y])
+    np.testing.assert_array_equal(kernel(np.arange(3.0), np.ones(3)), np.arange(3.0) + 1)
+    with pytest.raises((ShapeError, sg.KernelInputError)):
+        kernel(np.arange(3.0), np.ones(2))
+
+
+def test_assume_for_good():
+    n, m, k = sg.dim("n"), sg.dim("m"), sg.dim("k")
+
+    def build():
+        sg.assume(n == m, 2 * k == m)
+        return [dims.agree(n, m), dims.agree(n, 2 * k), dims.agree(n + 1, 2 * k + 1), dims.agree(n, k)]
+
+    assert isolated(build) == [None, None, None, False]
+    assert dims.agree(n, m) is False
+
+
+def test_assume_a_number():
+    n = sg.dim("n")
+    x = sg.symbol("x", (n,))
+    with sg.assume(n == 3):
+        made = x + np.ones(3)
+    assert made.shape == (3,)
+    np.testing.assert_array_equal(evaluate([made], {x: np.zeros(3)})[0], np.ones(3))
+    with pytest.raises(ShapeError):
+        evaluate([made], {x: np.zeros(4)})
+
+
+@pytest.mark.parametrize(
+    ("relation", "what"),
+    [
+        (lambda n, m: n == n + 1, "assume: n == n + 1 cannot hold"),
+        (lambda n, m: n == -1, "assume: n == -1 cannot hold"),
+        (lambda n, m: 2 * n == 2 * m + 4 * m, "assume: 2*n == 6*m has no single dimension to solve for"),
+        (lambda n, m: 3, "assume: 3 is not a relation between dimensions"),
+        (lambda n, m: False, "assume: False is not a relation between dimensions"),
+    ],
+)
+def test_assumptions_that_cannot_be_made(relation, what):
+    n, m = sg.dim("n"), sg.dim("m")
+    with pytest.raises(ShapeError) as caught:
+        isolated(sg.assume, relation(n, m))
+    assert caught.value.what == what
+
+
+def test_contradictory_assumptions():
+    n, m = sg.dim("n"), sg.dim("m")
+    with sg.assume(n == m):
+        with pytest.raises(ShapeError, match="cannot hold"):
+            sg.assume(n == m + 1)
+        assert dims.agree(n, m) is None
+    with sg.assume(n == 3), pytest.raises(ShapeError, match="cannot hold"):
+        sg.assume(n == 4)
+    assert dims.agree(n, m) is False
+
+
+def test_what_holds_anyway_may_be_assumed():
+    n = sg.dim("n")
+    with sg.assume(n == n, True):
+        assert dims.agree(n, sg.dim("m")) is False
+
+
+def test_an_assumed_relation_holds_even_where_it_is_not_linear():
+    """n == n * m is stated, so the two agree."""
+    n, m = sg.dim("n"), sg.dim("m")
+    with sg.assume(n * m == n):
+        assert dims.agree(n * m, n) is None
+
+
+# -- types ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("left", "right"), list(itertools.product(DTYPES, DTYPES)))
+def test_promotion(left, right):
+    want = np.result_type(np.dtype(left), np.dtype(right))
+    assert types.promote(types.as_dtype(left), types.as_dtype(right)) is types.as_dtype(want)
+    made = as_nodes([sg.symbol("x", (), left), sg.symbol("y", (), right)])
+    assert [node.dtype for node in made] == [want, want]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("number", [True, 2, 2.5])
+def test_promotion_of_python_numbers(dtype, number):
+    want = np.result_type(np.dtype(dtype), number)
+    made = as_nodes([sg.symbol("x", (), dtype), number])
+    assert [node.dtype for node in made] == [want, want]
+
+
+@given(st.lists(st.sampled_from(DTYPES), min_size=1, max_size=5), st.lists(st.sampled_from([True, 1, 1.5]), max_size=2))
+@settings(derandomize=True, deadline=None, max_examples=60)
+def test_promotion_of_many(dtypes, numbers):
+    want = np.result_type(*map(np.dtype, dtypes), *numbers)
+    made = as_nodes([*(sg.symbol("x", (), dtype) for dtype in dtypes), *numbers])
+    assert {node.dtype for node in made} == {want}
+
+
+def test_types_are_interned():
+    n = sg.dim("n")
+    assert sg.TensorType((n, 3), "float32") is sg.TensorType(["n", np.int64(3)], np.float32)
+    assert sg.TensorType(3) is sg.TensorType((3,))
+    assert sg.TensorType("n") is sg.TensorType((n,))
+    assert repr(sg.TensorType((n, 3), "float32")) == "float32[n, 3]"
+    assert repr(sg.TensorType()) == "float64"
+    assert sg.TensorType((2, "n")).size is 2 * n
+    assert sg.TensorType((2, 3)).size == 6
+    assert sg.TensorType((2, 3)).is_static
+    assert not sg.TensorType((2, "n")).is_static
+    kind = sg.TensorType((n + 1, 2), "bool")
+    assert pickle.loads(pickle.dumps(kind)) is kind
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_element_types(dtype):
+    assert sg.TensorType((), dtype).dtype == np.dtype(dtype)
+    assert sg.TensorType((), np.dtype(dtype).type).dtype is types.as_dtype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "complex128", "int8", "uint64", ">f8", "U3", "object", "nonsense"])
+def test_other_element_types(dtype):
+    with pytest.raises(DTypeError) as caught:
+        sg.TensorType((), dtype)
+    assert caught.value.what == f"element type {dtype!r} is not supported"
+    assert caught.value.hint == "use float64, float32, int64, int32, bool"
+
+
+@pytest.mark.parametrize(
+    ("shape", "what"),
+    [
+        (-1, "shape (-1,): negative size -1"),
+        ((2, -3), "shape (2, -3): negative size -3"),
+        ((2.0,), "shape (2.0,): 2.0 is not a size"),
+        ((True,), "shape (True,): True is not a size"),
+        (("a b",), "dim: 'a b' is not a dimension's name"),
+        (2.5, "shape 2.5: 2.5 is not a size"),
+    ],
+)
+def test_other_shapes(shape, what):
+    with pytest.raises(ShapeError) as caught:
+        sg.symbol("x", shape)
+    assert caught.value.what == what
