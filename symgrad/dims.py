@@ -2,15 +2,18 @@
 cannot know (a named dimension has no value while tracing).
 
 A dimension is an integer polynomial in *atoms*: named dimensions, anonymous ones, floor quotients and maxima.  Equal
-polynomials are the same object, so ``is`` compares them.  Every atom is known to be at least zero.
+polynomials are the same object, so ``is`` compares them.  Named and anonymous dimensions are at least zero.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar, Token
-from typing import Any, Union
+from numbers import Integral
+from threading import RLock
+from typing import Any, NamedTuple, Union
 from weakref import WeakValueDictionary
 
 from symgrad.errors import ShapeError, TraceError
@@ -28,6 +31,7 @@ __all__ = [
     "equal",
     "evaluate",
     "floordiv",
+    "has_maximum",
     "maximum",
     "minimum",
     "product",
@@ -59,16 +63,27 @@ _atoms: WeakValueDictionary[tuple[Any, ...], Atom] = WeakValueDictionary()
 _dims: WeakValueDictionary[tuple[Any, ...], Dim] = WeakValueDictionary()
 _counter = itertools.count()
 
-# Turns a Dim into an int64 scalar expression; set by the expression layer, which is above this one.
+_writing = RLock()  # re-entrant: a collection inside the guarded lines may drop table entries
+
+# Set by the expression layer, which is above this one: a Dim as an int64 scalar expression, and NumPy's ufuncs.
 lift: Callable[[Dim], Any] | None = None
+call_ufunc: Callable[..., Any] | None = None
 
 
 def _atom(kind: str, label: str, *operands: Size) -> Atom:
     key = (kind, label, *map(_key, operands))
     found = _atoms.get(key)
     if found is None:
-        found = _atoms[key] = Atom(kind, label, operands)
+        with _writing:
+            found = _atoms.setdefault(key, Atom(kind, label, operands))
     return found
+
+
+def _as_size(value: object) -> Size | None:
+    """The value as a size, or None if it is none; NumPy's integers are Python's."""
+    if isinstance(value, (int, Dim)):
+        return value
+    return int(value) if isinstance(value, Integral) else None
 
 
 def _key(size: Size) -> Any:
@@ -94,37 +109,48 @@ class Dim:
     offset: int
 
     # -- arithmetic ------------------------------------------------------------------------------------------------
+    # With sizes: sizes.  With other numbers: expressions.  Arrays and expressions get to answer themselves.
     def __add__(self, other: Any) -> Any:
-        return _sum(self, other, 1) if isinstance(other, (int, Dim)) else self._lifted("__add__", other)
+        size = _as_size(other)
+        return self._lifted("__add__", other) if size is None else _sum(self, size, 1)
 
-    def __radd__(self, other: Any) -> Any:
-        return _sum(self, other, 1) if isinstance(other, (int, Dim)) else self._lifted("__radd__", other)
+    __radd__ = __add__
 
     def __sub__(self, other: Any) -> Any:
-        return _sum(self, other, -1) if isinstance(other, (int, Dim)) else self._lifted("__sub__", other)
+        size = _as_size(other)
+        return self._lifted("__sub__", other) if size is None else _sum(self, size, -1)
 
     def __rsub__(self, other: Any) -> Any:
-        return _sum(_scale(self, -1), other, 1) if isinstance(other, (int, Dim)) else self._lifted("__rsub__", other)
+        size = _as_size(other)
+        return self._lifted("__rsub__", other) if size is None else _sum(size, self, -1)
 
     def __neg__(self) -> Size:
         return _scale(self, -1)
 
     def __mul__(self, other: Any) -> Any:
-        return _times(self, other) if isinstance(other, (int, Dim)) else self._lifted("__mul__", other)
+        size = _as_size(other)
+        return self._lifted("__mul__", other) if size is None else _times(self, size)
 
-    def __rmul__(self, other: Any) -> Any:
-        return _times(self, other) if isinstance(other, (int, Dim)) else self._lifted("__rmul__", other)
+    __rmul__ = __mul__
 
     def __floordiv__(self, other: Any) -> Any:
-        return floordiv(self, other) if isinstance(other, (int, Dim)) else self._lifted("__floordiv__", other)
+        size = _as_size(other)
+        return self._lifted("__floordiv__", other) if size is None else floordiv(self, size)
 
     def __rfloordiv__(self, other: Any) -> Any:
-        return floordiv(other, self) if isinstance(other, int) else self._lifted("__rfloordiv__", other)
+        size = _as_size(other)
+        return self._lifted("__rfloordiv__", other) if size is None else floordiv(size, self)
 
     def __mod__(self, other: Any) -> Any:
-        if isinstance(other, (int, Dim)):
-            return self - floordiv(self, other) * other
-        return self._lifted("__mod__", other)
+        size = _as_size(other)
+        return self._lifted("__mod__", other) if size is None else _remainder(self, size)
+
+    def __rmod__(self, other: Any) -> Any:
+        size = _as_size(other)
+        return self._lifted("__rmod__", other) if size is None else _remainder(size, self)
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
 
     def __truediv__(self, other: Any) -> Any:
         return self._lifted("__truediv__", other)
@@ -135,17 +161,16 @@ class Dim:
     def __pow__(self, other: Any) -> Any:
         return self._lifted("__pow__", other)
 
+    def __rpow__(self, other: Any) -> Any:
+        return self._lifted("__rpow__", other)
+
     def _lifted(self, method: str, other: Any) -> Any:
-        if lift is None or isinstance(other, (str, bytes, tuple, list, dict, set)):
+        if lift is None or not isinstance(other, (int, float, Dim)):
             return NotImplemented
-        operator = getattr(lift(self), method, None)
-        return NotImplemented if operator is None else operator(lift(other) if isinstance(other, Dim) else other)
+        return getattr(lift(self), method)(lift(other) if isinstance(other, Dim) else other)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if lift is None:
-            return NotImplemented
-        lifted = [lift(value) if isinstance(value, Dim) else value for value in inputs]
-        return getattr(ufunc, method)(*lifted, **kwargs)
+        return NotImplemented if call_ufunc is None else call_ufunc(ufunc, method, inputs, kwargs)
 
     # -- comparison ------------------------------------------------------------------------------------------------
     __hash__ = object.__hash__
@@ -153,25 +178,28 @@ class Dim:
     def __eq__(self, other: object) -> Any:
         if self is other:
             return True
-        if isinstance(other, (int, Dim)):
-            return Relation(self, other)
-        return NotImplemented
+        size = _as_size(other)
+        return self._lifted("__eq__", other) if size is None else Relation(self, size)
 
     def __ne__(self, other: object) -> Any:
-        answer = self.__eq__(other)
-        return NotImplemented if answer is NotImplemented else not answer
+        size = _as_size(other)
+        return self._lifted("__ne__", other) if size is None else not self.__eq__(size)
 
-    def __lt__(self, other: Size) -> bool:
-        return _decide(at_least(other, _sum(self, 1, 1)), self, "<", other)
+    def __lt__(self, other: Any) -> Any:
+        size = _as_size(other)
+        return self._lifted("__lt__", other) if size is None else _decide(at_least(size, self + 1), self, "<", size)
 
-    def __le__(self, other: Size) -> bool:
-        return _decide(at_least(other, self), self, "<=", other)
+    def __le__(self, other: Any) -> Any:
+        size = _as_size(other)
+        return self._lifted("__le__", other) if size is None else _decide(at_least(size, self), self, "<=", size)
 
-    def __gt__(self, other: Size) -> bool:
-        return _decide(at_least(self, _sum(other, 1, 1)), self, ">", other)
+    def __gt__(self, other: Any) -> Any:
+        size = _as_size(other)
+        return self._lifted("__gt__", other) if size is None else _decide(at_least(self, size + 1), self, ">", size)
 
-    def __ge__(self, other: Size) -> bool:
-        return _decide(at_least(self, other), self, ">=", other)
+    def __ge__(self, other: Any) -> Any:
+        size = _as_size(other)
+        return self._lifted("__ge__", other) if size is None else _decide(at_least(self, size), self, ">=", size)
 
     # -- what only a number has ------------------------------------------------------------------------------------
     def _no_number(self, what: str) -> TraceError:
@@ -190,10 +218,13 @@ class Dim:
         raise self._no_number("a floating value")
 
     def __bool__(self) -> bool:
-        answer = at_least(self, 1)
+        answer = equal(self, 0)
         if answer is None:
             raise self._no_number("the truth")
-        return answer
+        return not answer
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        raise self._no_number("the array")
 
     def __repr__(self) -> str:
         return _format(self)
@@ -235,9 +266,10 @@ def _make(terms: Mapping[Monomial, int], offset: int) -> Size:
     key = (offset, *((tuple(map(id, m)), c) for m, c in kept))
     found = _dims.get(key)
     if found is None:
-        found = Dim.__new__(Dim)
-        found.terms, found.offset = tuple(kept), offset
-        _dims[key] = found
+        made = Dim.__new__(Dim)
+        made.terms, made.offset = tuple(kept), offset
+        with _writing:
+            found = _dims.setdefault(key, made)
     return found
 
 
@@ -317,6 +349,10 @@ def floordiv(left: Size, right: Size) -> Size:
     return _of_atom(_atom("//", f"({left})//({right})", left, right))
 
 
+def _remainder(left: Size, right: Size) -> Size:
+    return _sum(left, _times(floordiv(left, right), right), -1)
+
+
 def _exact_quotient(left: Dim, right: Dim) -> Size | None:
     """``left / right`` where ``right`` is one monomial that divides every term (the case of reshapes)."""
     if right.offset or len(right.terms) != 1 or left.offset:
@@ -369,26 +405,46 @@ def _lower_bound(size: Size) -> int | None:
     """An integer that the size certainly reaches, or None."""
     if isinstance(size, int):
         return size
-    for monomial, c in size.terms:
-        if c < 0 and len(monomial) == 1 and monomial[0].kind == "max":
-            # either operand may be the larger: the smaller bound of the two holds
-            choices = [_lower_bound(substitute(size, {monomial[0]: operand})) for operand in monomial[0].operands]
-            return None if None in choices else min(one for one in choices if one is not None)
-        if c < 0:
-            return None
+    if any(c < 0 for _, c in size.terms):
+        return _bound_of_difference(size)
     bound = size.offset
     for monomial, c in size.terms:
-        smallest = 1
-        for atom in monomial:
-            smallest *= _atom_bound(atom)
-        bound += c * smallest
+        smallest = [_atom_bound(atom) for atom in monomial]
+        if None in smallest or (len(smallest) > 1 and min(filter(None, smallest), default=0) < 0):
+            return None
+        bound += c * math.prod(one for one in smallest if one is not None)
     return bound
 
 
-def _atom_bound(atom: Atom) -> int:
+def _bound_of_difference(size: Dim) -> int | None:
+    """A lower bound of a size with negative factors, by putting something simpler in place of an atom."""
+    single = [(monomial[0], c) for monomial, c in size.terms if len(monomial) == 1]
+    for atom, c in single:
+        if atom.kind == "max":
+            # a maximum is one of its operands, and at least either
+            choices = [_lower_bound(substitute(size, {atom: operand})) for operand in atom.operands]
+            known = [one for one in choices if one is not None]
+            if c > 0:
+                return max(known, default=None)
+            return min(known) if len(known) == len(choices) else None
+    for atom, c in single:
+        if c < 0 and atom.kind == "//" and isinstance(atom.operands[1], int) and atom.operands[1] > 0:
+            # floor(a / k) <= a / k
+            left, k = atom.operands
+            scaled = _lower_bound(_sum(_scale(substitute(size, {atom: 0}), k), _scale(left, c), 1))
+            return None if scaled is None else -(-scaled // k)
+    return None
+
+
+def _atom_bound(atom: Atom) -> int | None:
+    if atom.is_leaf:
+        return 0
+    left, right = map(_lower_bound, atom.operands)
     if atom.kind == "max":
-        return max(0, *(_lower_bound(operand) or 0 for operand in atom.operands))
-    return 0
+        return max((one for one in (left, right) if one is not None), default=None)
+    if left is None or right is None or right < 0 or (left < 0 and not isinstance(atom.operands[1], int)):
+        return None
+    return left // right if isinstance(atom.operands[1], int) else 0
 
 
 def at_least(left: Size, right: Size) -> bool | None:
@@ -410,6 +466,11 @@ def equal(left: Size, right: Size) -> bool | None:
         if bound is not None and bound > 0:
             return False
     return None
+
+
+def has_maximum(size: Size) -> bool:
+    """Whether a size is made with :func:`maximum`."""
+    return isinstance(size, Dim) and any(atom.kind == "max" for monomial, _ in size.terms for atom in monomial)
 
 
 def atoms_of(size: Size) -> set[Atom]:
@@ -454,7 +515,19 @@ def _replace(atom: Atom, values: Mapping[Atom, Size]) -> Size:
 
 
 # -- assumptions ----------------------------------------------------------------------------------------------------
-_assumed: ContextVar[dict[Atom, Size]] = ContextVar("symgrad_assumptions", default={})
+class _Assumptions(NamedTuple):
+    """What is stated: dimensions in terms of others, and differences, unsolvable, that are zero."""
+
+    solved: Mapping[Atom, Size] = {}
+    zero: frozenset[Dim] = frozenset()
+
+
+_assumed: ContextVar[_Assumptions] = ContextVar("symgrad_assumptions")
+_NOTHING = _Assumptions()
+
+
+def _assumptions() -> _Assumptions:
+    return _assumed.get(_NOTHING)
 
 
 class assume:
@@ -465,7 +538,7 @@ class assume:
     Raises
     ------
     ShapeError
-        The relation is certainly false, or has no dimension to solve for.
+        The relation is certainly false.
 
     Examples
     --------
@@ -478,14 +551,14 @@ class assume:
     """
 
     def __init__(self, *relations: Relation | bool) -> None:
-        known = dict(_assumed.get())
+        known = _assumptions()
         for relation in relations:
             if relation is True:
                 continue
             if not isinstance(relation, Relation):
                 raise ShapeError(f"assume: {relation!r} is not a relation between dimensions", hint="sg.assume(n == m)")
-            _solve(relation, known)
-        self._token: Token[dict[Atom, Size]] | None = _assumed.set(known)
+            known = _with(relation, known)
+        self._token: Token[_Assumptions] | None = _assumed.set(known)
 
     def __enter__(self) -> assume:
         return self
@@ -496,21 +569,25 @@ class assume:
             self._token = None
 
 
-def _solve(relation: Relation, known: dict[Atom, Size]) -> None:
-    difference = _sum(_canonical(relation.left, known), _canonical(relation.right, known), -1)
-    if difference == 0 if isinstance(difference, int) else False:
-        return
-    if isinstance(difference, int) or equal(difference, 0) is False:
+def _with(relation: Relation, known: _Assumptions) -> _Assumptions:
+    """What is known once the relation is stated."""
+    solved = known.solved
+    difference = _sum(_canonical(relation.left, solved), _canonical(relation.right, solved), -1)
+    answer = equal(difference, 0)
+    if answer is True:
+        return known
+    if answer is False or isinstance(difference, int):
         raise ShapeError(f"assume: {relation} cannot hold")
     for monomial, c in reversed(difference.terms):
         if len(monomial) == 1 and abs(c) == 1 and monomial[0].is_leaf:
             atom = monomial[0]
             solution = _scale(_sum(difference, _scale(_of_atom(atom), c), -1), -c)
-            for other, value in known.items():
-                known[other] = substitute(value, {atom: solution})
-            known[atom] = solution
-            return
-    raise ShapeError(f"assume: {relation} has no single dimension to solve for")
+            if atom not in atoms_of(solution):
+                moved = {other: substitute(value, {atom: solution}) for other, value in solved.items()}
+                return known._replace(solved={**moved, atom: solution})
+    negated = _scale(difference, -1)
+    assert isinstance(negated, Dim)
+    return known._replace(zero=known.zero | {difference, negated})
 
 
 def _canonical(size: Size, known: Mapping[Atom, Size]) -> Size:
@@ -527,8 +604,9 @@ def agree(left: Size, right: Size) -> bool | None:
     answer = equal(left, right)
     if answer is not None:
         return answer
-    known = _assumed.get()
-    if equal(_canonical(left, known), _canonical(right, known)):
+    known = _assumptions()
+    difference = _sum(_canonical(left, known.solved), _canonical(right, known.solved), -1)
+    if equal(difference, 0) or (isinstance(difference, Dim) and difference in known.zero):
         return None
     leaves = atoms_of(left) | atoms_of(right)
     return None if any(atom.kind == "anonymous" for atom in leaves) else False

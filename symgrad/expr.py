@@ -34,7 +34,17 @@ def _refuse(what: str, hint: str) -> NoReturn:
     raise TraceError(f"{what} an expression, whose value is unknown while tracing", where=user_line(), hint=hint)
 
 
-_ELEMENTS = "keep to array operations, or call the traced function with numbers"
+_NUMPY = "use NumPy's functions (np.sin, not math.sin); symgrad.numpy.array and np.stack make arrays of expressions"
+_ARRAY = (
+    "import symgrad.numpy as np, whose array, asarray, full and linspace take expressions; sg.constant(table)[i] indexes "
+    "an array with an expression"
+)
+
+
+def _call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    from symgrad.bridge.numpy import call_ufunc
+
+    return call_ufunc(ufunc, method, inputs, kwargs)
 
 
 class Expr(Node):
@@ -174,9 +184,7 @@ class Expr(Node):
 
     # -- NumPy -----------------------------------------------------------------------------------------------------
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        from symgrad.bridge.numpy import call_ufunc
-
-        return call_ufunc(ufunc, method, inputs, kwargs)
+        return _call_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Any, kinds: Any, args: Any, kwargs: Any) -> Any:
         from symgrad.bridge.numpy import call_function
@@ -184,23 +192,26 @@ class Expr(Node):
         return call_function(function, args, kwargs)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
-        _refuse("NumPy asked for the array of", "import symgrad.numpy as np where NumPy's own function does not reach")
+        _refuse("NumPy asked for the array of", _ARRAY)
 
     # -- what only a number has ------------------------------------------------------------------------------------
     def __bool__(self) -> NoReturn:
         _refuse("Python asked for the truth of", "use np.where(...) or sg.where(...) instead of if, and, or, not, in")
 
     def __float__(self) -> NoReturn:
-        _refuse("Python asked for the float value of", _ELEMENTS)
+        _refuse("Python asked for the float value of", _NUMPY)
 
     def __int__(self) -> NoReturn:
-        _refuse("Python asked for the integer value of", _ELEMENTS)
+        _refuse("Python asked for the integer value of", "use x.astype('int64')")
 
     def __index__(self) -> NoReturn:
         _refuse("Python asked for an index from", "index an expression with it (x[i]), or make it a static argument")
 
     def __complex__(self) -> NoReturn:
-        _refuse("Python asked for the complex value of", _ELEMENTS)
+        _refuse("Python asked for the complex value of", "complex numbers are not supported: keep their parts apart")
+
+    def __round__(self, digits: Any = None) -> NoReturn:
+        _refuse("Python asked for the rounded value of", "use np.rint, np.floor, np.ceil or np.trunc")
 
     def __contains__(self, item: Any) -> NoReturn:
         _refuse("Python asked whether something is in", "use np.any(x == value)")
@@ -245,6 +256,11 @@ class ArrayExpr(Expr):
             "an expression cannot be changed in place", where=user_line(), hint="y = x.at[index].set(value)"
         )
 
+    def __delitem__(self, key: Any) -> NoReturn:
+        raise TraceError(
+            "an expression cannot be changed in place", where=user_line(), hint="select what is left: x[1:], x[indices]"
+        )
+
     @property
     def at(self) -> indexing.At:
         """Places to change: ``x.at[i].set(v)``, ``.add``, ``.multiply``, ``.min``, ``.max`` return a changed copy."""
@@ -253,3 +269,4 @@ class ArrayExpr(Expr):
 
 set_faces(ScalarExpr, ArrayExpr)
 dims.lift = ops.dim_value
+dims.call_ufunc = _call_ufunc

@@ -16,15 +16,26 @@ from symgrad.dims import Dim, Size
 from symgrad.errors import DTypeError, KernelIndexError, ShapeError, TraceError
 from symgrad.node import Node
 from symgrad.ops.coerce import shape_text
-from symgrad.ops.structure import Box, Pick, Range, whole
+from symgrad.ops.structure import Box, Pick, Range, is_whole
 from symgrad.provenance import user_line
 
 __all__ = ["At", "getitem"]
 
 
-class _Plan(NamedTuple):
-    """An index in three steps: a box, new axes, and index arrays for some axes of what is left."""
+class _Reach(NamedTuple):
+    """An axis as a position of it demands: its size, guarded, and what the guard says."""
 
+    size: Size
+    message: str | None = None
+
+
+class _Plan(NamedTuple):
+    """An index in three steps: a box, new axes, and index arrays for some axes of what is left.
+
+    ``reach`` has, per axis of the indexed array, the size that a position on a dynamic axis needs at least.
+    """
+
+    reach: tuple[_Reach, ...]
     box: Box
     new_axes: tuple[int, ...]
     arrays: tuple[Any, ...]
@@ -45,12 +56,20 @@ def getitem(x: Any, key: Any) -> Any:
         A floating index.
     """
     plan = _plan(x, key)
-    part = ops.slice(x, plan.box)
+    part = ops.slice(_guarded(x, plan), plan.box)
     if plan.new_axes:
         part = ops.expand_dims(part, plan.new_axes)
     if not plan.arrays:
         return part
     return ops.gather(_gathered_first(part, plan), plan.arrays, plan.target)
+
+
+def _guarded(x: Any, plan: _Plan) -> Any:
+    """``x`` behind run-time guards that its dynamic axes reach the positions asked for."""
+    for axis, (size, message) in enumerate(plan.reach):
+        if message is not None:
+            x = ops.assert_shape(x, (*x.shape[:axis], size, *x.shape[axis + 1 :]), message)
+    return x
 
 
 def _order(rank: int, plan: _Plan) -> tuple[int, ...]:
@@ -67,6 +86,7 @@ def _gathered_first(part: Any, plan: _Plan) -> Any:
 def _plan(x: Any, key: Any) -> _Plan:
     entries = _expanded(key if isinstance(key, tuple) else (key,), x)
     advanced = any(_is_array(entry) for entry in entries)
+    reach: list[_Reach] = []
     box: list[Pick | Range] = []
     new_axes: list[int] = []
     arrays: list[Any] = []
@@ -80,21 +100,24 @@ def _plan(x: Any, key: Any) -> _Plan:
             groups.append(False)
             continue
         size = x.shape[len(box)]
+        reach.append(_Reach(size))
         if isinstance(entry, slice):
             box.append(_range(entry, size))
             position += 1
             groups.append(False)
         elif advanced:
             box.append(Range(0, size))
-            arrays.append(_index_node(entry, size, len(box) - 1, x))
+            node, reach[-1] = _index_node(entry, size, len(box) - 1, x)
+            arrays.append(node)
             array_axes.append(position)
             position += 1
             groups.append(True)
         else:
-            box.append(Pick(_position(entry, size, len(box), x)))
+            place, reach[-1] = _position(entry, size, len(box), x)
+            box.append(Pick(place))
     if arrays:
         arrays = ops.broadcast_together(arrays, "index arrays")
-    return _Plan(tuple(box), tuple(new_axes), tuple(arrays), tuple(array_axes), _target(groups, array_axes))
+    return _Plan(tuple(reach), tuple(box), tuple(new_axes), tuple(arrays), tuple(array_axes), _target(groups, array_axes))
 
 
 def _target(groups: Sequence[bool], array_axes: Sequence[int]) -> int:
@@ -109,7 +132,7 @@ def _expanded(key: tuple[Any, ...], x: Any) -> list[Any]:
     """Entries for every axis: boolean arrays as positions, the ellipsis and missing entries as whole slices."""
     entries: list[Any] = []
     for entry in key:
-        entries.extend(_mask_positions(entry, x))
+        entries.extend(_positions(entry))
     used = sum(entry is not None and entry is not Ellipsis for entry in entries)
     if used > x.ndim:
         raise KernelIndexError(f"index: {used} indices for {shape_text(x.shape)} of rank {x.ndim}", where=user_line())
@@ -117,28 +140,58 @@ def _expanded(key: tuple[Any, ...], x: Any) -> list[Any]:
     dots = [place for place, entry in enumerate(entries) if entry is Ellipsis]
     if len(dots) > 1:
         raise KernelIndexError("index: more than one ellipsis", where=user_line())
-    if dots:
-        entries[dots[0] : dots[0] + 1] = missing
-        return entries
-    return entries + missing
+    place = dots[0] if dots else len(entries)
+    entries[place : place + len(dots)] = missing
+    _check_masks(entries, x)
+    return [entry.positions if isinstance(entry, _MaskAxis) else entry for entry in entries]
 
 
-def _mask_positions(entry: Any, x: Any) -> list[Any]:
-    if isinstance(entry, list):
-        entry = ops.array(entry) if ops.is_symbolic(entry) else np.asarray(entry)
-        if isinstance(entry, np.ndarray) and entry.size == 0:
-            entry = entry.astype(np.int64)
+class _MaskAxis(NamedTuple):
+    """One axis of a boolean array used as an index: the positions of its true elements, and its length."""
+
+    positions: np.ndarray[Any, Any]
+    size: int
+
+
+def _check_masks(entries: Sequence[Any], x: Any) -> None:
+    axis = -1
+    for entry in entries:
+        axis += entry is not None
+        if isinstance(entry, _MaskAxis) and dims.equal(entry.size, x.shape[axis]) is not True:
+            raise KernelIndexError(
+                f"index: a mask of {entry.size} along axis {axis} of {shape_text(x.shape)}",
+                where=user_line(),
+                hint="a boolean index has the sizes of the axes that it selects from",
+            )
+
+
+def _positions(entry: Any) -> list[Any]:
+    """The entry in a form that stands for one axis each: lists as arrays, masks axis by axis."""
+    if isinstance(entry, (list, tuple)):
+        entry = ops.array(entry) if ops.is_symbolic(entry) else _as_index_array(entry)
     if isinstance(entry, Node) and types.is_bool(entry.type.dtype):
         raise TraceError(
             "index: a boolean expression selects a number of elements that is unknown while tracing",
             where=user_line(),
             hint="use np.where(mask, x, other), or multiply by the mask",
         )
-    if isinstance(entry, (bool, np.bool_)):
+    if isinstance(entry, (bool, np.bool_)) or (_is_mask(entry) and entry.ndim == 0):
         raise TraceError("index: a boolean scalar is not supported", where=user_line(), hint="use None to add an axis")
-    if isinstance(entry, np.ndarray) and entry.dtype == bool:
-        return list(np.nonzero(entry))
+    if _is_mask(entry):
+        return list(map(_MaskAxis, np.nonzero(entry), entry.shape))
     return [entry]
+
+
+def _is_mask(entry: Any) -> bool:
+    return isinstance(entry, np.ndarray) and entry.dtype == bool
+
+
+def _as_index_array(entry: Sequence[Any]) -> np.ndarray[Any, Any]:
+    try:
+        array = np.asarray(entry)
+    except ValueError as error:
+        raise ShapeError(f"index: the list {entry!r} has rows of different lengths", where=user_line()) from error
+    return array if array.size else array.astype(np.int64)
 
 
 def _is_array(entry: Any) -> bool:
@@ -155,43 +208,45 @@ def _integer(entry: Any) -> Size | None:
     return None
 
 
-def _position(entry: Any, size: Size, axis: int, x: Any) -> Size:
+def _position(entry: Any, size: Size, axis: int, x: Any) -> tuple[Size, _Reach]:
+    """A position from the front, and the axis that reaches it."""
     index = _integer(entry)
     if index is None:
         raise DTypeError(f"index: {entry!r} is no integer, slice, None, ellipsis or integer array", where=user_line())
-    if isinstance(index, int):
-        wrapped = index + size if index < 0 else index
-        low = dims.at_least(wrapped, 0) if index < 0 else True
-        high = dims.at_least(size, index + 1) if index >= 0 else True
-        if low is False or high is False:
-            raise KernelIndexError(
-                f"index: {index} is out of bounds for axis {axis} of {shape_text(x.shape)}", where=user_line()
-            )
-        return wrapped
-    return index
+    from_end = isinstance(index, int) and index < 0
+    message = f"index: {index} is out of bounds for axis {axis} of {shape_text(x.shape)}"
+    least = -index if from_end else index + 1
+    inside = dims.at_least(size, least)
+    not_negative = True if isinstance(index, int) else dims.at_least(index, 0)
+    if inside is False or not_negative is False:
+        raise KernelIndexError(message, where=user_line())
+    reach = size
+    if inside is None:
+        reach = dims.maximum(reach, least)
+    if not_negative is None:
+        reach = dims.maximum(reach, size - index)
+    place = index + reach if from_end else index
+    return place, _Reach(size) if reach is size else _Reach(reach, message)
 
 
-def _index_node(entry: Any, size: Size, axis: int, x: Any) -> Any:
+def _index_node(entry: Any, size: Size, axis: int, x: Any) -> tuple[Any, _Reach]:
     if not isinstance(entry, (Node, np.ndarray)):
-        return ops.as_node(_position(entry, size, axis, x))
-    node = ops.as_node(entry)
-    if not types.is_integer(node.type.dtype):
+        place, reach = _position(entry, size, axis, x)
+        return ops.as_node(place), reach
+    if not np.issubdtype(entry.dtype, np.integer):
         raise DTypeError(
-            f"index: an index array of {node.type.dtype} is not allowed",
+            f"index: an index array of {entry.dtype} is not allowed",
             where=user_line(),
             hint="convert with .astype('int64')",
         )
-    if (
-        isinstance(entry, np.ndarray)
-        and isinstance(size, int)
-        and entry.size
-        and not (-size <= entry.min() and entry.max() < size)
-    ):
+    if isinstance(entry, Node):
+        return entry, _Reach(size)
+    if isinstance(size, int) and entry.size and not (-size <= entry.min() and entry.max() < size):
         worst = int(entry.max() if entry.max() >= size else entry.min())
         raise KernelIndexError(
             f"index: {worst} is out of bounds for axis {axis} of {shape_text(x.shape)}", where=user_line()
         )
-    return node
+    return ops.as_node(entry if entry.dtype == np.int32 else entry.astype(np.int64)), _Reach(size)
 
 
 def _range(entry: slice, size: Size) -> Range:
@@ -211,7 +266,7 @@ def _range(entry: slice, size: Size) -> Range:
     start = first if entry.start is None else _clipped(_bound(entry.start), size, low, high)
     stop = last if entry.stop is None else _clipped(_bound(entry.stop), size, low, high)
     span = stop - start if step > 0 else start - stop
-    return Range(start, dims.maximum(dims.floordiv(span + abs(step) - 1, abs(step)), 0), step)
+    return Range(start, dims.floordiv(dims.maximum(span, 0) + abs(step) - 1, abs(step)), step)
 
 
 def _bound(value: Any) -> Any:
@@ -295,7 +350,8 @@ class _Places:
         return self._changed(None, value, combine)
 
     def _changed(self, scatter: Callable[..., Any] | None, value: Any, combine: Callable[[Any, Any], Any]) -> Any:
-        x, plan = self._x, self._plan
+        plan = self._plan
+        x = _guarded(self._x, plan)
         part = ops.slice(x, plan.box)
         spread = ops.expand_dims(part, plan.new_axes) if plan.new_axes else part
         new = ops.as_node(value, x.type.dtype, who="x.at[...]")
@@ -311,6 +367,6 @@ class _Places:
             written = scatter(moved, ops.broadcast_to(new, places), plan.arrays, target)
             back = ops.transpose(written, tuple(int(k) for k in np.argsort(order)))
             changed = ops.squeeze(back, plan.new_axes) if plan.new_axes else back
-        if plan.box == whole(x.shape):
-            return changed
-        return ops.update(x, plan.box, changed)
+        if not is_whole(plan.box, x.shape):
+            changed = ops.update(x, plan.box, changed)
+        return ops.assert_shape(changed, self._x.shape)

@@ -8,6 +8,7 @@ the operation's type rule.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -84,12 +85,14 @@ class _Reference(ref):  # type: ignore[type-arg]
 
 
 _table: dict[tuple[Any, ...], _Reference] = {}
+_writing = RLock()  # re-entrant: a collection inside the guarded lines may call _forget
 _faces: list[type[Node]] = [Node, Node]  # classes of rank-0 and of higher-rank nodes
 
 
 def _forget(reference: _Reference) -> None:
-    if _table.get(reference.key) is reference:
-        del _table[reference.key]
+    with _writing:
+        if _table.get(reference.key) is reference:
+            del _table[reference.key]
 
 
 def set_faces(scalar: type[Node], array: type[Node]) -> None:
@@ -116,14 +119,25 @@ def apply(op: OpDef, inputs: tuple[Node, ...], attrs: Any = ()) -> Any:
         node.op, node.inputs, node.attrs, node.type = op, inputs, attrs, kind
         node.context = identity
         node.sites = ()
-        made = _Reference(node, _forget)
-        made.key = key
-        _table[key] = made
+        node = _entered(key, node)
     if context.observer is not None:
         context.observer.note(node)
     else:
         provenance.remember(node)
     return node
+
+
+def _entered(key: tuple[Any, ...], node: Node) -> Node:
+    """The node itself, now in the table, or the one that another thread has entered meanwhile."""
+    made = _Reference(node, _forget)
+    made.key = key
+    with _writing:
+        reference = _table.get(key)
+        found = reference() if reference is not None else None
+        if found is None:
+            _table[key] = made
+            return node
+        return found
 
 
 # -- traversals -----------------------------------------------------------------------------------------------------

@@ -137,6 +137,9 @@ def as_dtype(dtype: Any) -> DType:
     return DTYPES[DTYPES.index(made)]
 
 
+_SIZES = "use an int, a name, sg.dim(...) or None"
+
+
 def as_shape(shape: Any) -> Shape:
     """A shape in canonical form: a tuple of non-negative ints and dimensions.
 
@@ -147,6 +150,8 @@ def as_shape(shape: Any) -> Shape:
     """
     if isinstance(shape, (int, np.integer, str, Dim)):
         shape = (shape,)
+    if not isinstance(shape, Iterable):
+        raise ShapeError(f"shape {shape!r}: {shape!r} is not a size", hint=_SIZES)
     return tuple(_as_size(size, shape) for size in shape)
 
 
@@ -161,7 +166,7 @@ def _as_size(size: Any, shape: Any) -> Size:
         if size < 0:
             raise ShapeError(f"shape {tuple(shape)}: negative size {size}")
         return int(size)
-    raise ShapeError(f"shape {shape!r}: {size!r} is not a size", hint="use an int, a name, sg.dim(...) or None")
+    raise ShapeError(f"shape {shape!r}: {size!r} is not a size", hint=_SIZES)
 
 
 def is_tuple(kind: object) -> bool:

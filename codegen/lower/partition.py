@@ -278,6 +278,12 @@ class _Plan:
         self.messages.append(Message(kind, text))
         return len(self.messages)
 
+    def _guard_status(self, node: Node, a: Size, b: Size) -> int:
+        line = next(iter(node.lines), "an unknown place")
+        if node.attrs.message is not None:
+            return self._status("index", f"{node.attrs.message} ({line})")
+        return self._status("shape", f"the sizes {a} and {b} differ (they meet at {line})")
+
     def _check(self, use: IndexUse) -> Check:
         view = as_view(use.base, self.stored)
         assert view is not None
@@ -290,8 +296,5 @@ class _Plan:
             if node.op.name == "assert_shape":
                 for a, b in zip(node.inputs[0].shape, node.shape, strict=True):
                     if not types.same_shape((a,), (b,)):
-                        line = next(iter(node.lines), "an unknown place")
-                        made.append(
-                            Guard(a, b, self._status("shape", f"the sizes {a} and {b} differ (they meet at {line})"))
-                        )
+                        made.append(Guard(a, b, self._guard_status(node, a, b)))
         return made

@@ -13,7 +13,7 @@ import numpy as np
 
 from symgrad import dims, types
 from symgrad.dims import Size
-from symgrad.errors import ShapeError
+from symgrad.errors import KernelIndexError, ShapeError
 from symgrad.node import Node, apply
 from symgrad.opdef import Kind, Linear, OpDef, Sample, register
 from symgrad.ops import coerce
@@ -68,6 +68,11 @@ class Range(NamedTuple):
 Box = tuple[Pick | Range, ...]
 
 
+class AssertAttrs(NamedTuple):
+    shape: Shape
+    message: str | None = None
+
+
 class BoxAttrs(NamedTuple):
     box: Box
 
@@ -80,6 +85,8 @@ class PlaceAttrs(NamedTuple):
 def _python_slice(entry: Pick | Range) -> Any:
     if isinstance(entry, Pick):
         return entry.position
+    if entry.size == 0:
+        return slice(0, 0)
     stop = int(entry.start) + int(entry.size) * entry.step
     return slice(entry.start, None if stop < 0 else stop, entry.step)
 
@@ -95,6 +102,14 @@ def box_shape(box: Box) -> Shape:
 
 def whole(shape: Shape) -> Box:
     return tuple(Range(0, size) for size in shape)
+
+
+def is_whole(box: Box, shape: Shape) -> bool:
+    """Whether the box is certainly all of an array of this shape, in order."""
+    return all(
+        isinstance(entry, Range) and entry.step == 1 and types.same_shape((entry.start, entry.size), (0, size))
+        for entry, size in zip(box, shape, strict=True)
+    )
 
 
 def _arrays(*shapes: tuple[int, ...]) -> Any:
@@ -204,17 +219,27 @@ def broadcast_to(x: Any, shape: Any) -> Any:
 
 
 # -- assert_shape ---------------------------------------------------------------------------------------------------
-def _infer_assert(inputs: tuple[Node, ...], attrs: ShapeAttrs) -> TensorType:
+def _infer_assert(inputs: tuple[Node, ...], attrs: AssertAttrs) -> TensorType:
     (x,) = inputs
-    if len(attrs.shape) != x.ndim or any(dims.agree(a, b) is False for a, b in zip(x.shape, attrs.shape, strict=True)):
+    if len(attrs.shape) != x.ndim or not all(map(_may_agree, x.shape, attrs.shape)):
         raise ShapeError(
             f"assert_shape: {coerce.shape_text(x.shape)} cannot be {coerce.shape_text(attrs.shape)}", where=user_line()
         )
     return x.type.with_shape(attrs.shape)
 
 
-def _evaluate_assert(attrs: ShapeAttrs, x: Any) -> Any:
+def _may_agree(left: Size, right: Size) -> bool:
+    """Whether a guard may compare two sizes: they may be equal, or one is the other with a least value."""
+    if dims.agree(left, right) is not False:
+        return True
+    larger, smaller = (left, right) if dims.has_maximum(left) else (right, left)
+    return dims.has_maximum(larger) and dims.equal(left, right) is None and bool(dims.at_least(larger, smaller))
+
+
+def _evaluate_assert(attrs: AssertAttrs, x: Any) -> Any:
     if np.shape(x) != attrs.shape:
+        if attrs.message is not None:
+            raise KernelIndexError(attrs.message)
         raise ShapeError(f"run-time guard: shape {np.shape(x)} where {attrs.shape} was assumed")
     return x
 
@@ -226,17 +251,20 @@ ASSERT_SHAPE = register(
         infer=_infer_assert,
         evaluate=_evaluate_assert,
         derivative=Linear(lambda node, i, head: assert_shape(head, node.inputs[0].shape)),
-        batch=lambda node, inputs, batched, size: assert_shape(inputs[0], (size, *node.shape)),
-        attrs=ShapeAttrs,
-        samples=sampler((ShapeAttrs((3, 4)), (3, 4))),
+        batch=lambda node, inputs, batched, size: assert_shape(inputs[0], (size, *node.shape), node.attrs.message),
+        attrs=AssertAttrs,
+        samples=sampler((AssertAttrs((3, 4)), (3, 4))),
         doc="The same array under other names of its sizes, which a run-time guard compares.",
     )
 )
 
 
-def assert_shape(x: Any, shape: Shape) -> Any:
-    """``x`` itself, with a run-time guard that its sizes are those of ``shape``."""
-    return x if types.same_shape(x.shape, shape) else apply(ASSERT_SHAPE, (x,), ShapeAttrs(shape))
+def assert_shape(x: Any, shape: Shape, message: str | None = None) -> Any:
+    """``x`` itself, with a run-time guard that its sizes are those of ``shape``.
+
+    With a ``message``, the guard is the bound of an index and raises :class:`KernelIndexError` with that text.
+    """
+    return x if types.same_shape(x.shape, shape) else apply(ASSERT_SHAPE, (x,), AssertAttrs(shape, message))
 
 
 # -- reshape, expand_dims, squeeze, transpose -----------------------------------------------------------------------
