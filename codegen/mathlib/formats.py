@@ -63,11 +63,6 @@ class Format:
     def fraction_mask(self) -> int:
         return (1 << self.mantissa) - 1
 
-    @property
-    def sign_mask(self) -> int:
-        """The sign bit, as a signed integer."""
-        return -(1 << (self.bits - 1))
-
     def pick(self, double: float, single: float) -> float:
         """The value that fits the format."""
         return double if self.is_double else single

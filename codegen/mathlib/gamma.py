@@ -20,6 +20,8 @@ from codegen.mathlib.trigonometric import half_turns
 
 __all__ = ["digamma", "gammaln"]
 
+_TINY = 2.0**-60  # up to here |Γ(x)| is 1/|x| to the last bit
+
 
 def _in_double(formula: Callable[[Real, str], Real], x: Real) -> Real:
     """The formula in the format of x, with the coefficients whose names begin as the second argument says."""
@@ -42,10 +44,14 @@ def _gammaln_positive(x: Real, degree: str) -> Real:
 
 
 def _gammaln_negative(x: Real, degree: str) -> Real:
-    """log(π/|sin πx|) - log Γ(1 - x); infinite at the poles, and -inf at -inf as in SciPy."""
+    """log(π/|sin πx|) - log Γ(1 - x); infinite at the poles, and -inf at -inf as in SciPy.
+
+    Close to 0, sin πx is not yet multiplied by π: πx may be a subnormal number of few digits.
+    """
     sine, _ = half_turns(x)
     [log_pi] = x.table["log_pi"]
-    y = (log_pi - log(abs(sine))) - _gammaln_positive(1.0 - x, degree)
+    tiny = x > -_TINY
+    y = (select(tiny, x.number(0.0), log_pi) - log(abs(select(tiny, x, sine)))) - _gammaln_positive(1.0 - x, degree)
     return select(x > -INFINITY, select(sine.equals(0.0), INFINITY, y), x)
 
 

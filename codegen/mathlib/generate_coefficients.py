@@ -156,20 +156,27 @@ def constants(single: bool) -> dict[str, tuple[float, ...]]:
     return {
         "log2e": split(1 / _LN2, (0, 0), single),
         "log10e": split(1 / mp.log(10), (0, 0), single),
-        "two_log2e": split(2 / _LN2, (0, 0), single),
-        "ln2": split(_LN2, (0, 0), single),
+        "ln2": split(_LN2, (0,), single),
         "ln2_short": split(_LN2, (short, 0), single),
         "half_ln2_short": split(_LN2 / 2, (short, 0), single),
         "log10_2_short": split(mp.log10(2), (short, 0), single),
-        "third": split(mp.mpf(1) / 3, (0, 0), single),
         "half_pi": split(mp.pi / 2, (significand, significand, 0), single),
         "half_pi_short": split(mp.pi / 2, (12, 12, 12, 0) if single else (35, 35, 0), single),
         "two_over_pi": split(2 / mp.pi, (0,), single),
-        "digamma_zero_less_one": split(_DIGAMMA_ZERO - 1, (0, 0), single),
-        "half_log_two_pi_less_half": split(mp.log(2 * mp.pi) / 2 - mp.mpf("0.5"), (0,), single),
-        "log_pi": split(mp.log(mp.pi), (0,), single),
         "erf_center": (float(_ERF_CENTER),),
         "erfc_center": (float(_ERFC_CENTER),),
+        **({} if single else _double_constants()),
+    }
+
+
+def _double_constants() -> dict[str, tuple[float, ...]]:
+    """Those of functions that are computed in double in either format."""
+    return {
+        "two_log2e": split(2 / _LN2, (0, 0), False),
+        "third": split(mp.mpf(1) / 3, (0, 0), False),
+        "digamma_zero_less_one": split(_DIGAMMA_ZERO - 1, (0, 0), False),
+        "half_log_two_pi_less_half": split(mp.log(2 * mp.pi) / 2 - mp.mpf("0.5"), (0,), False),
+        "log_pi": split(mp.log(mp.pi), (0,), False),
     }
 
 
