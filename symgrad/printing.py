@@ -20,15 +20,17 @@ from symgrad.types import same_shape
 
 __all__ = ["summary", "text"]
 
-_ATOM, _POWER, _UNARY, _MATMUL, _QUOTIENT, _PRODUCT, _SUM, _COMPARE = 10, 9, 8, 7, 6, 5, 4, 3
+_ATOM, _POWER, _UNARY, _MATMUL, _QUOTIENT, _PRODUCT, _REMAINDER, _SUM = 11, 10, 9, 8, 7, 6, 5, 4
+_AND, _XOR, _OR, _COMPARE = 3, 2, 1, 0  # in Python, & and | bind more tightly than <
 _INFIX = {
     "add": ("+", _SUM),
     "subtract": ("-", _SUM),
     "multiply": ("*", _PRODUCT),
     "masked_multiply": ("*", _PRODUCT),
+    "zero_multiply": ("*", _PRODUCT),
     "divide": ("/", _QUOTIENT),
-    "floor_divide": ("//", _QUOTIENT),
-    "remainder": ("%", _QUOTIENT),
+    "floor_divide": ("//", _REMAINDER),
+    "remainder": ("%", _REMAINDER),
     "matmul": ("@", _MATMUL),
     "power": ("**", _POWER),
     "less": ("<", _COMPARE),
@@ -37,9 +39,9 @@ _INFIX = {
     "greater_equal": (">=", _COMPARE),
     "equal": ("==", _COMPARE),
     "not_equal": ("!=", _COMPARE),
-    "logical_and": ("&", 2),
-    "logical_or": ("|", 1),
-    "logical_xor": ("^", 1),
+    "logical_and": ("&", _AND),
+    "logical_or": ("|", _OR),
+    "logical_xor": ("^", _XOR),
 }
 _HIDDEN = {"broadcast_to", "assert_shape"}
 _NAMES = {"absolute": "abs"}
@@ -136,9 +138,9 @@ def _infix(name: str, args: Sequence[Piece]) -> Piece:
     sign, level = _INFIX[name]
     if name == "power":
         return f"{_wrapped(args[0], _ATOM)}**{_wrapped(args[1], _ATOM)}", _POWER
-    associative = name in ("add", "multiply", "masked_multiply", "logical_and", "logical_or")
+    associative = name in ("add", "multiply", "masked_multiply", "zero_multiply", "logical_and", "logical_or")
     left = level + 1 if level == _COMPARE else level
-    right = level if associative else level + 1
+    right = level if associative else _QUOTIENT + 1 if level == _REMAINDER else level + 1
     parts = [_wrapped(args[0], left), _wrapped(args[1], right)]
     if name != "matmul":  # Python gives @ the rank of *, so a matrix product among factors needs its brackets
         parts = [f"({part})" if piece[1] == _MATMUL and part == piece[0] else part for part, piece in zip(parts, args, strict=True)]
@@ -195,8 +197,10 @@ def _entry_text(entry: Pick | Range, size: Size) -> str:
     if isinstance(entry, Pick):
         return str(entry.position)
     stop = entry.start + entry.size * entry.step
-    first = "" if same_shape((entry.start,), (0,)) and entry.step > 0 else str(entry.start)
-    last = "" if same_shape((stop,), (size,)) or (isinstance(stop, int) and stop < 0) else str(stop)
+    begin = 0 if entry.step > 0 else size - 1
+    first = "" if same_shape((entry.start,), (begin,)) else str(entry.start)
+    past = isinstance(stop, int) and (stop < 0 or (isinstance(size, int) and stop >= size))
+    last = "" if past or same_shape((stop,), (size,)) else str(stop)
     return f"{first}:{last}" + (f":{entry.step}" if entry.step != 1 else "")
 
 

@@ -51,6 +51,7 @@ _SPECIAL: dict[str, Any] = {"atan2": _arctan2}
 _DIRECT: dict[str, Callable[..., Any]] = {
     "where": lambda c, a, b: a if c else b,
     "masked_multiply": lambda a, b: a if a == 0 else a * b,
+    "zero_multiply": lambda a, b: a if a == 0 else b if b == 0 else a * b,
     "maximum": max,
     "minimum": min,
     "absolute": abs,

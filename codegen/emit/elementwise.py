@@ -84,6 +84,10 @@ def _masked_multiply(f: Function, head: Value, factor: Value) -> Value:
     return f.select(f.fcmp("oeq", head, 0.0), head, f.fmul(head, factor))
 
 
+def _zero_multiply(f: Function, a: Value, b: Value) -> Value:
+    return f.select(f.fcmp("oeq", a, 0.0), a, f.select(f.fcmp("oeq", b, 0.0), b, f.fmul(a, b)))
+
+
 def _isfinite(f: Function, x: Value) -> Value:
     return f.fcmp("olt", f.fabs(x), float("inf"))
 
@@ -120,6 +124,7 @@ _FLOAT: dict[str, Callable[..., Value]] = {
     "negative": lambda f, x: f.fneg(x),
     "square": lambda f, x: f.fmul(x, x),
     "masked_multiply": _masked_multiply,
+    "zero_multiply": _zero_multiply,
     "sqrt": lambda f, x: f.sqrt(x),
     "absolute": lambda f, x: f.fabs(x),
     "sign": _sign,
@@ -188,6 +193,7 @@ _INTEGER: dict[str, Callable[..., Value]] = {
     "subtract": _bits("sub"),
     "multiply": _bits("mul"),
     "masked_multiply": _bits("mul"),
+    "zero_multiply": _bits("mul"),
     "negative": lambda f, x: f.binary("sub", constant(0, x.type), x),
     "square": lambda f, x: f.binary("mul", x, x),
     "power": _integer_power,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from codegen.lower.contraction import label_groups
-from symgrad import ops
+from symgrad import ops, types
 from symgrad.dims import Dim
 from symgrad.node import Node, apply, topological
 from symgrad.opdef import REGISTRY
@@ -32,7 +32,7 @@ def canonical(outputs: Sequence[Node]) -> list[Any]:
         plain = _without_context(outputs)
         defined = tuple(op.name for op in REGISTRY.values() if op.define is not None)
         # Definitions come second: a stability rule would turn what a definition spells out back into its name.
-        stable, _ = rewrite(plain, [*EXACT, *STABLE])
+        stable, _ = rewrite(plain, [_FINITE, *EXACT, *STABLE])
         made, _ = rewrite(stable, [*EXACT, *_RULES, Rule("definition", defined, _define)])
     return made
 
@@ -52,6 +52,37 @@ def _without_context(outputs: Sequence[Node]) -> list[Node]:
             made.sites = node.sites
         new[node] = made
     return [new[node] for node in outputs]
+
+
+_BOUNDED = {"tanh", "expit", "erf", "sign", "cast"}
+_CLOSED = {"negative", "add", "subtract", "multiply", "square", "masked_multiply", "zero_multiply"}
+_VIEWS = {"broadcast_to", "expand_dims", "squeeze", "reshape", "transpose", "slice", "assert_shape"}
+_MAX_DEPTH = 6
+
+
+def _bounded(node: Node, depth: int = 0) -> bool:
+    """Whether an expression is certainly finite: constants, sigmoids and the like, and sums and products of them."""
+    if not node.inputs:
+        known = ops.uniform_value(node)
+        return node.op.name == "basis" or (known is not None and bool(np.isfinite(known)))
+    if node.op.name in _BOUNDED:
+        return node.op.name != "cast" or types.is_bool(node.inputs[0].type.dtype)
+    if depth == _MAX_DEPTH:
+        return False
+    if node.op.name in ("where", "gather"):
+        values = node.inputs[1:] if node.op.name == "where" else node.inputs[:1]
+        return all(_bounded(one, depth + 1) for one in values)
+    if node.op.name in _CLOSED or node.op.name in _VIEWS:
+        return all(_bounded(one, depth + 1) for one in node.inputs)
+    return False
+
+
+def _plain_product(node: Node) -> Any:
+    """A masked product with a factor that is finite anyway: the other's zeros need no care."""
+    a, b = node.inputs
+    if node.op.name == "masked_multiply":
+        return ops.multiply(a, b) if _bounded(b) else None
+    return ops.masked_multiply(a, b) if _bounded(a) else ops.masked_multiply(b, a) if _bounded(b) else None
 
 
 def _define(node: Node) -> Any:
@@ -114,7 +145,9 @@ def _batch_first(node: Node) -> Any:
     )
 
 
+_FINITE = Rule("finite factor", ("masked_multiply", "zero_multiply"), _plain_product)
 _RULES = [
+    _FINITE,
     Rule("identity", ("identity", "stop_gradient"), _skip_identity),
     Rule("custom gradient", ("item",), _item),
     Rule("pairs", ("einsum",), _pairs),

@@ -204,12 +204,14 @@ def _is_number(instance: Instance, number: float) -> bool:
 
 
 def _may_be_masked(op: str, args: tuple[Instance, ...]) -> bool:
-    if op in ("multiply", "masked_multiply", "negative", "cast", "divide", "square"):
-        return args[0].masked or (op == "multiply" and args[1].masked)
+    if op in ("multiply", "masked_multiply", "zero_multiply", "negative", "cast", "divide", "square"):
+        return args[0].masked or (op in ("multiply", "zero_multiply") and args[1].masked)
     if op in ("add", "subtract"):
-        return args[0].masked and args[1].masked
+        return all(arg.masked or _is_number(arg, 0) for arg in args)
+    if op == "sign":
+        return True
     if op == "where":
-        return any(arg.masked or (arg.op == "const" and value_of(arg) == 0) for arg in args[1:])
+        return any(arg.masked or _is_number(arg, 0) for arg in args[1:])
     return False
 
 
@@ -263,6 +265,16 @@ def _masked_multiply(pool: Pool, args: tuple[Instance, ...]) -> Instance | None:
     return None if head.masked else pool.apply("multiply", args)
 
 
+def _zero_multiply(pool: Pool, args: tuple[Instance, ...]) -> Instance | None:
+    for one in args:
+        if one.op == "const" and value_of(one) == 0:
+            return pool.zero(one.dtype)
+    a, b = args
+    if a.masked and b.masked:
+        return None
+    return pool.apply("masked_multiply", args if a.masked else (b, a))
+
+
 def _divide(pool: Pool, args: tuple[Instance, ...]) -> Instance | None:
     a, b = args
     if is_zero(a):
@@ -293,6 +305,7 @@ _SIMPLIFY: dict[str, Callable[[Pool, tuple[Instance, ...]], Instance | None]] = 
     "subtract": _subtract,
     "multiply": _multiply,
     "masked_multiply": _masked_multiply,
+    "zero_multiply": _zero_multiply,
     "divide": _divide,
     "negative": _negative,
     "where": _where,

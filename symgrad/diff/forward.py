@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from symgrad import ops
-from symgrad.diff.heads import Head, add_heads, apply_partial, materialize
+from symgrad.diff.heads import MASKED_PRODUCTS, Head, add_heads, apply_partial, materialize
 from symgrad.diff.ledger import Ledger
 from symgrad.diff.masked import Regularity, contract_masked
-from symgrad.diff.reverse import Reverse, differentiable
+from symgrad.diff.reverse import Reverse, differentiable, linear_map
 from symgrad.diff.rules import Rule, carried
 from symgrad.errors import GradientError
 from symgrad.node import Node, apply, depends_on, topological
@@ -77,18 +77,18 @@ class Forward:
             return None
         if rule is not None:
             return self._transposed_rule(rule, node, own)
+        if node.op.name == "stop_gradient" and node.attrs.order > 1:
+            return self._stopped(node)
         derivative = node.op.derivative
         if isinstance(derivative, Partials):
             return self._partials(node, derivative, own)
         if isinstance(derivative, Linear):
             return self._linear(node, derivative, own)
         if isinstance(derivative, Pair):
+            if _any_zeros(own) and node.op.kind is Kind.REDUCTION:
+                return linear_map(lambda given: [derivative.jvp(node, given)], node.inputs, own)[0]
             value = derivative.jvp(node, [None if head is None else head.value for head in own])
-            return (
-                None
-                if value is None
-                else Head(value, zeros=_any_zeros(own) or node.op.name in ("max", "min", "scatter_set"))
-            )
+            return None if value is None else Head(value, zeros=_any_zeros(own) or node.op.name in ("max", "min", "scatter_set"))
         if isinstance(derivative, Defined):
             assert node.op.define is not None
             value = node.op.define(node.inputs, node.attrs)
@@ -96,6 +96,14 @@ class Forward:
         if isinstance(derivative, Constant):
             return Head(ops.zeros_like(node), zeros=True) if derivative.connected else None
         raise GradientError(f"{node.op.name}: no derivative is declared", where=next(iter(node.lines), None))
+
+    def _stopped(self, node: Node) -> Head | None:
+        """The tangent of a value of which the first derivatives exist."""
+        from symgrad.diff.taylor import truncated
+
+        sources = [one for one in self.sources if one in self.tangents]
+        inner = Forward([truncated(node, sources)], sources, self.stops, self.replaced)
+        return inner.run([self.tangents[one] for one in sources])[0]
 
     def _pair_tangents(self, node: Node, own: Sequence[Head | None]) -> Sequence[Any]:
         derivative = node.op.derivative
@@ -132,10 +140,11 @@ class Forward:
             head = own[i]
             assert head is not None
             if head.zeros and node.op.kind is Kind.CONTRACTION and not all(self.regular(one) for one in node.inputs):
-                value = contract_masked(node, i, head.value)
-                if value is not None:
-                    parts.append(Head(value, zeros=True))
-                    continue
+                parts.append(Head(contract_masked(node, i, head.value), zeros=True))
+                continue
+            if node.op.name in MASKED_PRODUCTS:
+                parts.append(Head(derivative.transpose(node, i, head.value), zeros=True))
+                continue
             inputs = [head.value if k == i else one for k, one in enumerate(node.inputs)]
             parts.append(Head(apply(node.op, tuple(inputs), node.attrs), zeros=zeros))
         return add_heads(parts)

@@ -133,10 +133,14 @@ def _fill(result: Gradients, outputs: Sequence[Any], sources: Sequence[Any], unc
             result[k] = ops.zeros_like(x)
         elif value is None:
             raise UnconnectedGradientError(
-                f"gradients: no derivative reaches x number {k} ({x!r}): {_reason(outputs, x)}",
+                f"gradients: no derivative of {_names(outputs)} reaches x number {k} ({x!r}): {_reason(outputs, x)}",
                 where=user_line(),
                 hint="unconnected='zero' gives zeros",
             )
+
+
+def _names(outputs: Sequence[Any]) -> str:
+    return repr(outputs[0]) if len(outputs) == 1 else f"the {len(outputs)} ys"
 
 
 def _reason(outputs: Sequence[Any], x: Node) -> str:

@@ -12,12 +12,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from symgrad import ops, types
+from symgrad import ops
 from symgrad.node import Node
 from symgrad.opdef import Gate
 from symgrad.ops.structure import stretched_axes
 
-__all__ = ["Head", "add_heads", "gate", "materialize", "product", "through_sum"]
+__all__ = ["MASKED_PRODUCTS", "Head", "add_heads", "gate", "materialize", "product", "through_sum"]
+
+
+# Products in which an exact zero prevails; their derivatives may be structurally zero wherever they are.
+MASKED_PRODUCTS = ("masked_multiply", "zero_multiply")
 
 
 class Head(NamedTuple):
@@ -27,28 +31,6 @@ class Head(NamedTuple):
     mask: Any = None
     inverted: bool = False
     zeros: bool = False
-
-
-_BOUNDED = {"sin", "cos", "tanh", "expit", "erf", "sign", "cast"}
-_CLOSED = {"negative", "add", "subtract", "multiply", "square", "masked_multiply"}
-_VIEWS = {"broadcast_to", "expand_dims", "squeeze", "reshape", "transpose", "slice", "assert_shape"}
-_MAX_DEPTH = 6
-
-
-def bounded(node: Node, depth: int = 0) -> bool:
-    """Whether an expression is certainly finite: sums and products of inputs, constants, sines, sigmoids and the like."""
-    if not node.inputs:
-        return True
-    if node.op.name in _BOUNDED:
-        return node.op.name != "cast" or types.is_bool(node.inputs[0].type.dtype)
-    if depth == _MAX_DEPTH:
-        return False
-    if node.op.name in ("where", "gather"):
-        values = node.inputs[1:] if node.op.name == "where" else node.inputs[:1]
-        return all(bounded(one, depth + 1) for one in values)
-    if node.op.name in _CLOSED or node.op.name in _VIEWS:
-        return all(bounded(one, depth + 1) for one in node.inputs)
-    return False
 
 
 def product(head: Head, factor: Any) -> Head:
@@ -61,7 +43,7 @@ def product(head: Head, factor: Any) -> Head:
     own = ops.uniform_value(head.value)
     if own is not None and own in (1, -1):
         return head._replace(value=_scaled(factor, own.item()))
-    if head.zeros and not bounded(factor):
+    if head.zeros:
         return head._replace(value=ops.masked_multiply(head.value, factor))
     if factor.op.name == "divide" and ops.uniform_value(factor.inputs[0]) == 1 and not head.zeros:
         return head._replace(value=ops.divide(head.value, factor.inputs[1]))
@@ -97,6 +79,11 @@ def apply_partial(head: Head, partial: Any) -> Head:
     if isinstance(partial, Gate):
         gated = gate(head, partial.mask, partial.inverted)
         return gated if partial.factor is None else product(gated, partial.factor)
+    if isinstance(partial, Node) and partial.op.name == "sign":
+        # the derivative of an absolute value, declared to be zero at its kink
+        own = ops.uniform_value(head.value)
+        value = _scaled(partial, own.item()) if own is not None else ops.zero_multiply(head.value, partial)
+        return head._replace(value=value, zeros=True)
     return product(head, partial)
 
 
@@ -131,6 +118,9 @@ def _plus(left: Any, right: Any) -> Any:
     if left.op.name == "place" and right.op.name == "place":
         parts = [*zip(left.attrs.boxes, left.inputs, strict=True), *zip(right.attrs.boxes, right.inputs, strict=True)]
         return ops.place(left.shape, parts)
+    for one, other in ((left, right), (right, left)):
+        if ops.uniform_value(one) == 0:
+            return other
     if left is right:
         return ops.multiply(2, left)
     if right.op.name == "negative":

@@ -2,7 +2,8 @@
 
 A structural zero of the head gives zero whatever it is multiplied with, also inside a sum of products.  That costs the
 matrix product its speed, so it is done only where the other factor comes from an operation that has poles or a
-restricted domain (a quotient, a logarithm, a root...); sums, products and exponentials of inputs are taken as finite.
+restricted domain or that overflows soon (a quotient, a logarithm, a root, an exponential...); sums and products of
+inputs are taken as finite.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ __all__ = ["Regularity", "contract_masked", "transpose_masked"]
 
 _SINGULAR = {
     "divide", "log", "log2", "log10", "log1p", "power", "sqrt", "tan", "arcsin", "arccos", "arccosh", "arctanh", "gammaln",
-    "digamma", "floor_divide", "remainder",
+    "digamma", "floor_divide", "remainder", "exp", "exp2", "expm1", "sinh", "cosh",
 }  # fmt: skip
 
 
@@ -51,41 +52,40 @@ class Regularity:
 
 
 def transpose_masked(node: Node, i: int, head: Any) -> Any:
-    """The cotangent of input ``i`` of a contraction of two arrays; None where no masked form is known."""
-    if len(node.inputs) != 2:
-        return None
-    other = node.inputs[1 - i]
+    """The cotangent of input ``i`` of a contraction."""
     if node.op.name == "cross":
-        return _cross_masked(head, other, 1.0 if i == 1 else -1.0)
-    left, right, output = _labels(node)
-    own, others = (left, right) if i == 0 else (right, left)
-    return _product(head, output, other, others, own)
+        return _cross_masked(head, node.inputs[1 - i], 1.0 if i == 1 else -1.0)
+    labels, output = _labels(node)
+    return _product([head, *_without(node.inputs, i)], [output, *_without(labels, i)], labels[i])
 
 
 def contract_masked(node: Node, i: int, tangent: Any) -> Any:
-    """The contraction with input ``i`` replaced by its tangent; None where no masked form is known."""
-    if len(node.inputs) != 2:
-        return None
-    other = node.inputs[1 - i]
+    """The contraction with input ``i`` replaced by its tangent."""
     if node.op.name == "cross":
-        return _cross_masked(tangent, other, 1.0 if i == 0 else -1.0)
-    left, right, output = _labels(node)
-    own, others = (left, right) if i == 0 else (right, left)
-    return _product(tangent, own, other, others, output)
+        return _cross_masked(tangent, node.inputs[1 - i], 1.0 if i == 0 else -1.0)
+    labels, output = _labels(node)
+    return _product([tangent, *_without(node.inputs, i)], [labels[i], *_without(labels, i)], output)
 
 
-def _labels(node: Node) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
+def _labels(node: Node) -> tuple[Sequence[Sequence[int]], Sequence[int]]:
     if node.op.name == "matmul":
-        return matmul_labels(node.inputs[0].ndim, node.inputs[1].ndim)
-    left, right = node.attrs.inputs
-    return left, right, node.attrs.output
+        left, right, output = matmul_labels(node.inputs[0].ndim, node.inputs[1].ndim)
+        return [left, right], output
+    return node.attrs.inputs, node.attrs.output
 
 
-def _product(head: Any, own: Sequence[int], other: Any, others: Sequence[int], output: Sequence[int]) -> Any:
-    """The sum of masked products over the labels that the output lacks."""
-    every = [*output, *sorted({*own, *others}.difference(output))]
-    aligned = ops.broadcast_together([_spread(head, own, every), _spread(other, others, every)], "product")
-    return ops.sum(ops.masked_multiply(*aligned), axis=tuple(range(len(output), len(every))))
+def _without(items: Sequence[Any], i: int) -> list[Any]:
+    return [*items[:i], *items[i + 1 :]]
+
+
+def _product(factors: Sequence[Any], labels: Sequence[Sequence[int]], output: Sequence[int]) -> Any:
+    """The sum, over the labels that the output lacks, of products masked by the first factor."""
+    every = [*output, *sorted({label for own in labels for label in own}.difference(output))]
+    spread = [_spread(one, own, every) for one, own in zip(factors, labels, strict=True)]
+    head, *others = ops.broadcast_together(spread, "product")
+    for other in others:
+        head = ops.masked_multiply(head, other)
+    return ops.sum(head, axis=tuple(range(len(output), len(every))))
 
 
 def _spread(node: Any, labels: Sequence[int], every: Sequence[int]) -> Any:

@@ -6,11 +6,11 @@ meet and nowhere else; a structurally zero cotangent does not exist (None).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from symgrad import ops, types
-from symgrad.diff.heads import Head, add_heads, apply_partial, materialize, through_sum
+from symgrad.diff.heads import MASKED_PRODUCTS, Head, add_heads, apply_partial, materialize, through_sum
 from symgrad.diff.ledger import Ledger
 from symgrad.diff.masked import Regularity, transpose_masked
 from symgrad.diff.rules import Rule, call_rule, carried
@@ -33,7 +33,7 @@ INTEGER_OPS = {
     "einsum",
     "sum",
     "cross",
-    "masked_multiply",
+    *MASKED_PRODUCTS,
     "identity",
 }
 # Structural operations through whose transpose a mask passes element by element.
@@ -49,8 +49,26 @@ def differentiable(node: Node) -> bool:
         return True
     if types.is_float(kind.dtype):
         return True
-    integral = node.op.name in INTEGER_OPS or node.op.kind in (Kind.STRUCTURE, Kind.SOURCE)
-    return types.is_integer(kind.dtype) and integral
+    if not types.is_integer(kind.dtype):
+        return False
+    if node.op.name == "cast":
+        return types.is_integer(node.inputs[0].type.dtype)
+    return node.op.name in INTEGER_OPS or node.op.kind in (Kind.STRUCTURE, Kind.SOURCE)
+
+
+def linear_map(
+    function: Callable[[list[Any]], Sequence[Any]], like: Sequence[Node], heads: Sequence[Head | None]
+) -> list[Head | None]:
+    """A linear function of heads that hold structural zeros, with products in which those prevail."""
+    from symgrad.diff.forward import Forward
+
+    given = [None if head is None else ops.parameter("head", node.type) for node, head in zip(like, heads, strict=True)]
+    made = list(function(given))
+    known = [node for node in made if node is not None]
+    sources = [node for node in given if node is not None]
+    tangents = iter(Forward(known, sources).run([head for head in heads if head is not None]))
+    found = [None if node is None else next(tangents) for node in made]
+    return [None if head is None else head._replace(zeros=True) for head in found]
 
 
 class Reverse:
@@ -106,6 +124,8 @@ class Reverse:
 
     def _give(self, node: Node, head: Head | None) -> None:
         if head is not None and node in self.active and differentiable(node):
+            if head.value.type.dtype is not node.type.dtype:  # sums of narrow integers widen
+                head = head._replace(value=ops.cast(head.value, node.type.dtype))
             self.heads.setdefault(node, []).append(head)
 
     def _enter(self, rule: str, node: Node) -> None:
@@ -125,6 +145,8 @@ class Reverse:
         derivative = node.op.derivative
         if node.op.name == "item":
             self.items.setdefault(node.inputs[0], {}).setdefault(node.attrs.position, []).append(head)
+        elif node.op.name == "stop_gradient" and node.attrs.order > 1:
+            self._pass_stopped(node, head)
         elif isinstance(derivative, Partials):
             self._pass_partials(node, derivative, head)
         elif isinstance(derivative, Linear):
@@ -161,7 +183,8 @@ class Reverse:
     def _transposed(self, node: Node, derivative: Linear, i: int, head: Head) -> Head:
         name = node.op.name
         if node.op.kind is Kind.ELEMENTWISE:
-            return head._replace(value=derivative.transpose(node, i, head.value))
+            zeros = head.zeros or name in MASKED_PRODUCTS
+            return head._replace(value=derivative.transpose(node, i, head.value), zeros=zeros)
         mask = head.mask
         if mask is not None and name in _MASK_PASSES:
             mask = derivative.transpose(node, i, mask)
@@ -172,18 +195,30 @@ class Reverse:
         if mask is None:
             head = materialize(head)
             if head.zeros and node.op.kind is Kind.CONTRACTION and not all(self.regular(one) for one in node.inputs):
-                value = transpose_masked(node, i, head.value)
-                if value is not None:
-                    return Head(value, zeros=True)
+                return Head(transpose_masked(node, i, head.value), zeros=True)
             return Head(derivative.transpose(node, i, head.value), zeros=head.zeros or name in _FILLS_ZEROS)
         return head._replace(value=derivative.transpose(node, i, head.value), mask=mask)
 
     def _pass_pair(self, node: Node, derivative: Pair, head: Head) -> None:
         head = materialize(head)
         wanted = [one in self.active and differentiable(one) for one in node.inputs]
-        results = derivative.vjp(node, head.value, wanted)
+        if head.zeros and node.op.kind is Kind.REDUCTION:
+            results = linear_map(lambda given: derivative.vjp(node, given[0], wanted), [node], [head])
+        else:
+            made = derivative.vjp(node, head.value, wanted)
+            zeros = head.zeros or node.op.name in _FILLS_ZEROS
+            results = [None if value is None else Head(value, zeros=zeros) for value in made]
         for one, result in zip(node.inputs, results, strict=True):
-            self._give(one, None if result is None else Head(result, zeros=head.zeros or node.op.name in _FILLS_ZEROS))
+            self._give(one, result)
+
+    def _pass_stopped(self, node: Node, head: Head) -> None:
+        """Through a value of which the first derivatives exist."""
+        from symgrad.diff.taylor import truncated
+
+        polynomial = truncated(node, self.sources)
+        inner = Reverse([polynomial], self.sources, self.stops | self.sources, self.replaced)
+        for source, passed in inner.run([polynomial], [head]).items():
+            self._give(source, passed)
 
     def _pass_defined(self, node: Node, head: Head) -> None:
         """Through the definition, whose leaves are the node's inputs."""

@@ -50,6 +50,7 @@ from symgrad.ops.elementwise import (
     logical_or,
     logical_xor,
     masked_multiply,
+    zero_multiply,
     maximum,
     minimum,
     multiply,

@@ -208,9 +208,6 @@ class AxisError(ShapeError, np.exceptions.AxisError):
     def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
         ShapeError.__init__(self, what, where=where, hint=hint)
 
-    def __str__(self) -> str:
-        return Exception.__str__(self)
-
 
 def normalize_axis(axis: Any, rank: int, who: str) -> int:
     if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):

@@ -180,10 +180,23 @@ def _sum_lone(nodes: list[Any], names: list[Labels], output: Sequence[int]) -> t
 def einsum(expression: str, *operands: Any) -> Any:
     """Einstein summation, with NumPy's subscripts: implicit output, ellipsis and repeated labels included.
 
+    Parameters
+    ----------
+    expression : str
+        Labels of each operand's axes, and after ``->`` of the result's.
+    operands : arrays and expressions
+
     Raises
     ------
     ShapeError
         The subscripts do not fit the operands.
+
+    Examples
+    --------
+    >>> import symgrad as sg
+    >>> A, x = sg.symbol("A", ("n", 3)), sg.symbol("x", (3,))
+    >>> print(sg.einsum("ij,j->i", A, x), sg.einsum("ij,j->i", A, x).type)
+    einsum('ij,j->i', A, x) float64[n]
     """
     nodes = _numbers(operands, "einsum")
     text = expression.replace(" ", "")
@@ -325,10 +338,24 @@ MATMUL = register(
 def matmul(a: Any, b: Any) -> Any:
     """The matrix product, with NumPy's rules for vectors and batch axes.
 
+    Parameters
+    ----------
+    a, b : arrays or expressions
+        Of shapes (..., m, k) and (..., k, n); a vector is a row on the left and a column on the right.
+
     Raises
     ------
     ShapeError
         Inner or batch sizes differ, or an operand is a scalar.
+    DTypeError
+        Both are bool.
+
+    Examples
+    --------
+    >>> import symgrad as sg
+    >>> A, x = sg.symbol("A", ("n", 3)), sg.symbol("x", (3,))
+    >>> sg.matmul(A, x).same(A @ x), (A @ x).type
+    (True, float64[n])
     """
     a, b = _numbers([a, b], "matmul")
     if a.ndim == 0 or b.ndim == 0:
@@ -356,7 +383,24 @@ def _general_matmul(a: Any, b: Any) -> Any:
 
 
 def dot(a: Any, b: Any) -> Any:
-    """NumPy's ``dot``: a product with a scalar, else the sum over the last axis of ``a`` and the second last of ``b``."""
+    """NumPy's ``dot``: a product with a scalar, else the sum over the last axis of ``a`` and the second last of ``b``.
+
+    Parameters
+    ----------
+    a, b : arrays or expressions
+
+    Raises
+    ------
+    ShapeError
+        The two axes differ in size.
+
+    Examples
+    --------
+    >>> import symgrad as sg
+    >>> x = sg.symbol("x", (3,))
+    >>> print(sg.linalg.dot(x, x))
+    x @ x
+    """
     a, b = _numbers([a, b], "dot")
     if a.ndim == 0 or b.ndim == 0:
         return elementwise.multiply(a, b)
@@ -366,7 +410,24 @@ def dot(a: Any, b: Any) -> Any:
 
 
 def inner(a: Any, b: Any) -> Any:
-    """Sum over the last axes of both."""
+    """Sum of products over the last axes of both.
+
+    Parameters
+    ----------
+    a, b : arrays or expressions
+
+    Raises
+    ------
+    ShapeError
+        The last axes differ in size.
+
+    Examples
+    --------
+    >>> import symgrad as sg
+    >>> A, B = sg.symbol("A", (2, 3)), sg.symbol("B", (4, 3))
+    >>> sg.linalg.inner(A, B).type
+    float64[2, 4]
+    """
     a, b = _numbers([a, b], "inner")
     if a.ndim == 0 or b.ndim == 0:
         return elementwise.multiply(a, b)
@@ -374,13 +435,48 @@ def inner(a: Any, b: Any) -> Any:
 
 
 def outer(a: Any, b: Any) -> Any:
-    """All products of an element of ``a`` and one of ``b``, both flattened."""
+    """All products of an element of ``a`` and one of ``b``, both flattened.
+
+    Parameters
+    ----------
+    a, b : arrays or expressions
+
+    Returns
+    -------
+    expression of shape (a.size, b.size)
+
+    Examples
+    --------
+    >>> import symgrad as sg
+    >>> x = sg.symbol("x", (3,))
+    >>> print(sg.linalg.outer(x, x), sg.linalg.outer(x, x).type)
+    outer(x, x) float64[3, 3]
+    """
     a, b = (structure.reshape(x, -1) if x.ndim != 1 else x for x in _numbers([a, b], "outer"))
     return einsum_labels([a, b], [(0,), (1,)], (0, 1))
 
 
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
-    """Sum over pairs of axes: the last ``axes`` of ``a`` with the first of ``b``, or two lists of axes."""
+    """Sum of products over pairs of axes.
+
+    Parameters
+    ----------
+    a, b : arrays or expressions
+    axes : int, or two lists of int
+        How many of the last axes of ``a`` go with the first of ``b``; or which go with which.
+
+    Raises
+    ------
+    ShapeError
+        The lists differ in length, or two axes of a pair in size.
+
+    Examples
+    --------
+    >>> import symgrad as sg
+    >>> A, B = sg.symbol("A", (2, 3, 4)), sg.symbol("B", (4, 3))
+    >>> sg.linalg.tensordot(A, B, ([1, 2], [1, 0])).type
+    float64[2]
+    """
     a, b = _numbers([a, b], "tensordot")
     if isinstance(axes, (int, np.integer)):
         own_a, own_b = list(range(a.ndim - int(axes), a.ndim)), list(range(int(axes)))
@@ -438,7 +534,27 @@ CROSS: OpDef = register(
 
 
 def cross(a: Any, b: Any, axis: int = -1) -> Any:
-    """The vector product of 3-vectors along an axis; other axes broadcast."""
+    """The vector product of 3-vectors.
+
+    Parameters
+    ----------
+    a, b : arrays or expressions
+        Other axes than the vectors' broadcast.
+    axis : int
+        Along which the vectors lie, in the broadcast arrays.
+
+    Raises
+    ------
+    ShapeError
+        The axis is not of size 3, or other axes do not broadcast.
+
+    Examples
+    --------
+    >>> import symgrad as sg
+    >>> x = sg.symbol("x", (3,))
+    >>> sg.compile(sg.cross(x, np.array([0.0, 0.0, 1.0])), [x])(np.array([1.0, 0.0, 0.0]))
+    array([ 0., -1.,  0.])
+    """
     a, b = coerce.broadcast_together(_numbers([a, b], "cross"), "cross")
     place = coerce.normalize_axis(axis, a.ndim, "cross")
     if not types.same_shape((a.shape[place],), (3,)):

@@ -55,13 +55,11 @@ def identity(x: Any) -> Any:
 
 
 def _stop_vjp(node: Node, head: Node, wanted: Sequence[bool]) -> list[Node | None]:
-    order = node.attrs.order
-    return [None if order == 1 else stop_gradient(head, order - 1)]
+    return [None]
 
 
 def _stop_jvp(node: Node, tangents: Sequence[Any]) -> Any:
-    order = node.attrs.order
-    return None if order == 1 else stop_gradient(tangents[0], order - 1)
+    return None
 
 
 STOP_GRADIENT = register(
@@ -70,7 +68,7 @@ STOP_GRADIENT = register(
         kind=Kind.CONTROL,
         infer=lambda inputs, attrs: inputs[0].type,
         evaluate=lambda attrs, x: x,
-        derivative=Pair(_stop_jvp, _stop_vjp),
+        derivative=Pair(_stop_jvp, _stop_vjp),  # of order 1; symgrad.diff.taylor has the others
         batch=lambda node, inputs, batched, size: stop_gradient(inputs[0], node.attrs.order),
         attrs=StopAttrs,
         samples=_one,

@@ -24,17 +24,61 @@ def full(shape: Any, value: Any, dtype: Any = None) -> Any:
 
 
 def zeros(shape: Any, dtype: Any = FLOAT64) -> Any:
-    """An array of zeros."""
+    """An array of zeros.
+
+    Parameters
+    ----------
+    shape : int, dimension, or tuple of these
+    dtype : element type, default float64
+
+    Examples
+    --------
+    >>> import symgrad as sg
+    >>> sg.zeros(("n", 3)).type
+    float64[n, 3]
+    """
     return full(shape, 0, dtype)
 
 
 def ones(shape: Any, dtype: Any = FLOAT64) -> Any:
-    """An array of ones."""
+    """An array of ones.
+
+    Parameters
+    ----------
+    shape : int, dimension, or tuple of these
+    dtype : element type, default float64
+
+    Examples
+    --------
+    >>> import symgrad as sg
+    >>> sg.compile(sg.ones(3) * 2, [])()
+    array([2., 2., 2.])
+    """
     return full(shape, 1, dtype)
 
 
 def eye(rows: Size, columns: Size | None = None, k: int = 0, dtype: Any = FLOAT64) -> Any:
-    """Ones on the diagonal ``k``, zeros elsewhere."""
+    """Ones on the diagonal ``k``, zeros elsewhere.
+
+    Parameters
+    ----------
+    rows, columns : int or dimension
+        Without ``columns`` the matrix is square.
+    k : int
+        0 is the main diagonal; positive ones lie above it.
+    dtype : element type, default float64
+
+    Returns
+    -------
+    expression of shape (rows, columns)
+
+    Examples
+    --------
+    >>> import symgrad as sg
+    >>> sg.compile(sg.eye(2, 3, k=1), [])()
+    array([[0., 1., 0.],
+           [0., 0., 1.]])
+    """
     down = structure.expand_dims(source.iota(rows), 1)
     across = source.iota(rows if columns is None else columns)
     return elementwise.cast(elementwise.equal(elementwise.add(down, k) if k else down, across), dtype)
@@ -74,10 +118,26 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype:
 def array(value: Any, dtype: Any = None) -> Any:
     """Nested lists of numbers, arrays and expressions as one node.
 
+    Parameters
+    ----------
+    value : number, array, expression, or nested lists of these
+        The nesting becomes leading axes.
+    dtype : element type, optional
+        By default the common one of the parts.
+
     Raises
     ------
     ShapeError
         The lists are ragged.
+    DTypeError
+        Something is no number.
+
+    Examples
+    --------
+    >>> import symgrad as sg
+    >>> a = sg.symbol("a")
+    >>> sg.array([[a, 0], [1, a * a]]).type
+    float64[2, 2]
     """
     target = None if dtype is None else types.as_dtype(dtype)
     if isinstance(value, Node):

@@ -202,7 +202,7 @@ def _power_partial(node: Node, i: int) -> Any:
     """x**y: y x**(y-1) and x**y log x, with the limits where those forms divide by zero (exponent 0, base 0)."""
     x, y = node.inputs
     if i == 1:
-        return masked_multiply(node, log(x))
+        return masked_multiply(node, log(x)) if types.is_float(node.type.dtype) else None
     exponent = source.uniform_value(y)
     if exponent is None:
         return Gate(not_equal(y, 0), multiply(y, power(x, subtract(y, 1))))
@@ -243,10 +243,15 @@ def _masked_product(head: Any, factor: Any) -> Any:
         return np.where(head == 0, head, head * factor)
 
 
-def _masked_multiply_transpose(node: Node, i: int, head: Node) -> Any:
-    """The cotangent of the head stays a head; that of the factor is masked by the head."""
-    mine, factor = node.inputs
-    return masked_multiply(head, factor) if i == 0 else masked_multiply(mine, head)
+def _zero_product(a: Any, b: Any) -> Any:
+    a, b = np.asarray(a), np.asarray(b)
+    with np.errstate(invalid="ignore"):
+        return np.where(a == 0, a, np.where(b == 0, b, a * b))
+
+
+def _other_times_head(node: Node, i: int, head: Node) -> Any:
+    """In higher derivatives either factor may hold structural zeros."""
+    return zero_multiply(node.inputs[1 - i], head)
 
 
 masked_multiply = declare(
@@ -255,8 +260,17 @@ masked_multiply = declare(
     Rule.NUMBER,
     _masked_product,
     math=lambda a, b: a * b,
-    partial=Linear(_masked_multiply_transpose),
+    partial=Linear(_other_times_head),
     doc="head * factor, where a head of exactly zero gives zero whatever the factor: products with masked cotangents.",
+)
+zero_multiply = declare(
+    "zero_multiply",
+    2,
+    Rule.NUMBER,
+    _zero_product,
+    math=lambda a, b: a * b,
+    partial=Linear(_other_times_head),
+    doc="a * b, where an exact zero of either gives zero whatever the other: products within derivatives of those.",
 )
 
 # -- powers, exponentials, logarithms -------------------------------------------------------------------------------
@@ -434,7 +448,6 @@ digamma = unary(
     "digamma",
     (0.5, 6.0),
     partial=lambda node, i: zeta(2, node.inputs[0]),
-    lowering="host",
 )
 gammaln = unary(
     "gammaln",
@@ -598,7 +611,21 @@ WHERE = register(
 
 
 def where(condition: Any, a: Any, b: Any) -> Any:
-    """``a`` where ``condition`` holds, else ``b``; the branch not taken contributes nothing to any derivative."""
+    """``a`` where ``condition`` holds, else ``b``; the branch not taken contributes nothing to any derivative.
+
+    Parameters
+    ----------
+    condition : expression or array
+        Numbers count as true where they are not 0.
+    a, b : arrays, numbers or expressions
+        All three broadcast.
+
+    Examples
+    --------
+    >>> import symgrad as sg
+    >>> sg.grad(lambda x: sg.where(x > 0, np.sqrt(x), 0.0))(0.0).item()
+    0.0
+    """
     test = as_bool(coerce.as_node(condition, who="where"))
     a, b = coerce.as_nodes([a, b], who="where")
     return apply(WHERE, tuple(coerce.broadcast_together([test, a, b], "where")))
@@ -611,8 +638,8 @@ class CastAttrs(NamedTuple):
 
 
 def _cast_partial(node: Node, i: int) -> Any:
-    inner = node.inputs[0].type.dtype
-    return 1.0 if types.is_float(inner) and types.is_float(node.type.dtype) else None
+    pair = (node.inputs[0].type.dtype, node.type.dtype)
+    return 1.0 if all(map(types.is_float, pair)) or all(map(types.is_integer, pair)) else None
 
 
 def _cast_samples(rng: np.random.Generator) -> Iterable[Sample]:

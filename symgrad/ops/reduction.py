@@ -323,7 +323,23 @@ LOGSUMEXP = _defined(
 
 
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """``log(sum(exp(x)))`` over axes, computed from the largest element so that nothing overflows."""
+    """``log(sum(exp(x)))`` over axes, computed from the largest element so that nothing overflows.
+
+    Parameters
+    ----------
+    x : array or expression
+    axis : int, tuple of int or None
+        None: all axes.
+    keepdims : bool
+        The axes stay, with size 1.
+
+    Examples
+    --------
+    >>> import symgrad as sg
+    >>> x = sg.symbol("x", (2,))
+    >>> round(float(sg.compile(sg.logsumexp(x), [x])(np.array([1000.0, 1000.0]))), 6)
+    1000.693147
+    """
     return _build(LOGSUMEXP, _float_node(x, "logsumexp"), axis, keepdims)
 
 
@@ -398,13 +414,39 @@ SOFTMAX = _defined(
 
 
 def log_softmax(x: Any, axis: Any = -1) -> Any:
-    """``x - logsumexp(x)`` along an axis or axes."""
+    """``x - logsumexp(x)`` along an axis or axes, without overflow.
+
+    Parameters
+    ----------
+    x : array or expression
+    axis : int or tuple of int, default the last
+
+    Examples
+    --------
+    >>> import symgrad as sg
+    >>> x = sg.symbol("x", (2,))
+    >>> sg.compile(sg.log_softmax(x), [x])(np.array([0.0, 1000.0]))
+    array([-1000.,     0.])
+    """
     node = _float_node(x, "log_softmax")
     return apply(LOG_SOFTMAX, (node,), AxesAttrs(coerce.normalize_axes(axis, node.ndim, "log_softmax")))
 
 
 def softmax(x: Any, axis: Any = -1) -> Any:
-    """``exp(x) / sum(exp(x))`` along an axis or axes."""
+    """``exp(x) / sum(exp(x))`` along an axis or axes, without overflow.
+
+    Parameters
+    ----------
+    x : array or expression
+    axis : int or tuple of int, default the last
+
+    Examples
+    --------
+    >>> import symgrad as sg
+    >>> x = sg.symbol("x", (2,))
+    >>> sg.compile(sg.nn.softmax(x), [x])(np.array([1000.0, 1000.0]))
+    array([0.5, 0.5])
+    """
     node = _float_node(x, "softmax")
     return apply(SOFTMAX, (node,), AxesAttrs(coerce.normalize_axes(axis, node.ndim, "softmax")))
 
@@ -438,5 +480,20 @@ NORM = _defined(
 
 
 def norm(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Euclidean norm over axes (Frobenius over all, by default); its gradient at zero is zero."""
+    """Euclidean norm over axes; its gradient at zero is zero.
+
+    Parameters
+    ----------
+    x : array or expression
+    axis : int, tuple of int or None
+        None: all axes, which for a matrix is the Frobenius norm.
+    keepdims : bool
+        The axes stay, with size 1.
+
+    Examples
+    --------
+    >>> import symgrad as sg
+    >>> sg.grad(sg.norm)(np.array([3.0, 4.0])), sg.grad(sg.norm)(np.zeros(2))
+    (array([0.6, 0.8]), array([0., 0.]))
+    """
     return _build(NORM, _float_node(x, "norm"), axis, keepdims)

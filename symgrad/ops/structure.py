@@ -406,7 +406,25 @@ TRANSPOSE = register(
 
 
 def transpose(x: Any, axes: Any = None) -> Any:
-    """``x`` with its axes permuted; by default reversed."""
+    """The array with its axes permuted.
+
+    Parameters
+    ----------
+    x : array or expression
+    axes : sequence of int, optional
+        A permutation of the axes; by default they are reversed.
+
+    Raises
+    ------
+    ShapeError
+        ``axes`` is no permutation.
+
+    Examples
+    --------
+    >>> import symgrad as sg
+    >>> sg.linalg.transpose(sg.symbol("A", ("n", 3))).type
+    float64[3, n]
+    """
     node = coerce.as_node(x)
     order = (
         tuple(reversed(range(node.ndim)))
@@ -473,7 +491,27 @@ CONCATENATE: OpDef = register(
 
 
 def concatenate(arrays: Sequence[Any], axis: Any = 0) -> Any:
-    """The arrays joined along an existing axis; ``axis=None`` flattens them first."""
+    """The arrays joined along an existing axis.
+
+    Parameters
+    ----------
+    arrays : sequence of arrays and expressions
+        Of one rank, and of equal sizes except along ``axis``.
+    axis : int or None
+        None flattens the arrays first.
+
+    Raises
+    ------
+    ShapeError
+        There are none, or ranks or sizes differ.
+
+    Examples
+    --------
+    >>> import numpy as np, symgrad as sg
+    >>> x = sg.symbol("x", ("n", 3))
+    >>> sg.concatenate([x, np.zeros((2, 3))]).type
+    float64[n + 2, 3]
+    """
     nodes = coerce.as_nodes(list(arrays), who="concatenate")
     if not nodes:
         raise ShapeError("concatenate: no arrays given", where=user_line())
@@ -526,7 +564,27 @@ STACK: OpDef = register(
 
 
 def stack(arrays: Sequence[Any], axis: Any = 0) -> Any:
-    """The arrays, all of one shape, joined along a new axis."""
+    """The arrays joined along a new axis.
+
+    Parameters
+    ----------
+    arrays : sequence of arrays, numbers and expressions
+        Of one shape.
+    axis : int
+        Where the new axis stands in the result.
+
+    Raises
+    ------
+    ShapeError
+        There are none, or shapes differ.
+
+    Examples
+    --------
+    >>> import symgrad as sg
+    >>> a, b = sg.symbols("a b")
+    >>> print(sg.stack([a, a * b, 1.0]))
+    [a, a * b, 1]
+    """
     nodes = coerce.as_nodes(list(arrays), who="stack")
     if not nodes:
         raise ShapeError("stack: no arrays given", where=user_line())

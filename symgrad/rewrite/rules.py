@@ -88,9 +88,14 @@ def _negative_operand(node: Node) -> Any:
 
 
 def _masked_by_constant(node: Node) -> Any:
-    """A head that is a non-zero number masks nothing."""
-    known = ops.uniform_value(node.inputs[0])
-    return ops.multiply(*node.inputs) if known is not None and known != 0 else None
+    """A head that is a non-zero number masks nothing; a zero masks everything."""
+    for one, other in (node.inputs, node.inputs[::-1]):
+        known = ops.uniform_value(one)
+        if known is not None and known != 0:
+            return ops.multiply(*node.inputs) if node.op.name == "masked_multiply" else ops.masked_multiply(other, one)
+        if node.op.name == "masked_multiply":
+            break
+    return None
 
 
 def _where_known(node: Node) -> Any:
@@ -282,7 +287,7 @@ EXACT: list[Rule] = [
     Rule("x - 0", ("subtract",), _subtract_zero),
     Rule("--x", ("negative", "logical_not"), _double_negation),
     Rule("a + -b", ("add", "subtract", "multiply"), _negative_operand),
-    Rule("number as head", ("masked_multiply",), _masked_by_constant),
+    Rule("number as head", ("masked_multiply", "zero_multiply"), _masked_by_constant),
     Rule("known condition", ("where",), _where_known),
     Rule("x ** constant", ("power",), _power_constant),
     Rule("x / 2**k", ("divide",), _divide_by_power_of_two),
