@@ -89,7 +89,7 @@ def lay_out(program: Program, extra: int = 0) -> Arena:
         size = _rounded(buffer.size * buffer.dtype.itemsize)
         found = next((slot for slot in free if slot[0] < first and slot[1] is size), None)
         if found is not None:
-            free.remove(found)
+            free = [slot for slot in free if slot is not found]
             offsets[buffer.name] = offsets[found[2].name]
         else:
             offsets[buffer.name] = top
