@@ -33,7 +33,24 @@ Scalar = Callable[[list[Array]], float]
 
 
 class CheckReport(NamedTuple):
-    """What was compared: number of derivatives, largest relative deviation, and how often the referee had to decide."""
+    """What a check compared.
+
+    Attributes
+    ----------
+    checked : int
+        Number of derivatives.
+    worst : float
+        Largest relative deviation.
+    refereed : int
+        How often exact values had to decide between derivative and finite difference.
+
+    Examples
+    --------
+    >>> import numpy as np, symgrad as sg
+    >>> report = sg.check_gradients(lambda x: np.sum(np.sin(x)), np.array([0.5, 1.0]))
+    >>> report.checked > 0, report.worst < 1e-5
+    (True, True)
+    """
 
     checked: int
     worst: float

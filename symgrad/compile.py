@@ -96,14 +96,16 @@ def request_for(
     """What the back end is asked for, and the structure of the results."""
     unknown = set(fastmath) - _FASTMATH
     if unknown:
-        raise CompileError(f"compile: fastmath {sorted(unknown)[0]!r} is unknown", hint=f"one of {sorted(_FASTMATH)}")
+        raise CompileError(
+            f"compile: fastmath {sorted(unknown)[0]!r} is unknown", hint=f"one of {', '.join(sorted(_FASTMATH))}"
+        )
     if not isinstance(threads, int) or threads < 1:
-        raise CompileError(f"compile: threads={threads!r} is not a positive integer")
+        raise CompileError(f"compile: threads={threads!r} is not a positive integer", hint="threads=1")
     leaves, structure = flatten(outputs)
     if structure.kind is list:
         structure = structure._replace(kind=tuple)
     nodes = [_output(leaf, position) for position, leaf in enumerate(leaves)]
-    pairs = tuple(_update(variable, value) for variable, value in (updates or ()))
+    pairs = _updates(updates or ())
     graph = Graph(nodes, [_input(one) for one in inputs])
     _refuse_free(Graph([*nodes, *(value for _, value in pairs)], graph.inputs))
     request = CompileRequest(
@@ -150,10 +152,26 @@ def _input(one: Any) -> Any:
     return one
 
 
+def _updates(updates: Sequence[tuple[Any, Any]]) -> tuple[tuple[Node, Node], ...]:
+    pairs = tuple(_update(variable, value) for variable, value in updates)
+    seen: set[Node] = set()
+    for variable, _ in pairs:
+        if variable in seen:
+            raise CompileError(
+                f"compile: the variable {variable.attrs.name!r} is updated twice",
+                where=user_line(),
+                hint="all new values are computed from the old state: state one that does both",
+            )
+        seen.add(variable)
+    return pairs
+
+
 def _update(variable: Any, value: Any) -> tuple[Node, Node]:
     if not isinstance(variable, Node) or not is_variable(variable):
         raise CompileError(
-            f"compile: updates name {variable!r}, which is no variable", where=user_line(), hint="sg.variable"
+            f"compile: updates name {variable!r}, which is no variable",
+            where=user_line(),
+            hint="make it with sg.variable(name, value)",
         )
     node = as_node(value, who=f"update of {variable.attrs.name}")
     if node.type.dtype is not variable.type.dtype:

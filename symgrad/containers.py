@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from symgrad.errors import TraceError
 
-__all__ = ["Structure", "flatten", "leaf_names", "tree_map", "unflatten"]
+__all__ = ["Structure", "contents", "flatten", "leaf_names", "tree_map", "unflatten"]
 
 
 class Structure(NamedTuple):
@@ -30,7 +30,7 @@ class Structure(NamedTuple):
 _LEAF = Structure()
 
 
-def _contents(value: Any) -> tuple[tuple[Any, ...], Sequence[Any]] | None:
+def contents(value: Any) -> tuple[tuple[Any, ...], Sequence[Any]] | None:
     """Keys and parts of a container; None for a leaf."""
     if isinstance(value, (tuple, list)):
         return (), value
@@ -44,10 +44,10 @@ def _contents(value: Any) -> tuple[tuple[Any, ...], Sequence[Any]] | None:
 
 def flatten(value: Any) -> tuple[list[Any], Structure]:
     """The leaves of a nested value, in order, and the structure that :func:`unflatten` takes."""
-    contents = _contents(value)
-    if contents is None:
+    found = contents(value)
+    if found is None:
         return [value], _LEAF
-    keys, parts = contents
+    keys, parts = found
     leaves: list[Any] = []
     structures = []
     for part in parts:

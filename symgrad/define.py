@@ -7,13 +7,13 @@ derivative of it is compared with exact values before the operation is accepted.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from symgrad import ops
-from symgrad.errors import GradientError, SymgradError
+from symgrad.errors import GradientError, SymgradError, TraceError
 from symgrad.node import Node
 from symgrad.opdef import REGISTRY, Defined, Kind, OpDef, Sample, register
 from symgrad.ops.elementwise import ELEMENTWISE, Elementwise, Rule
@@ -57,6 +57,9 @@ def elementwise(name: str, formula: Callable[..., Any]) -> Elementwise:
     arity = len(inspect.signature(formula).parameters)
     symbols = sympy.symbols(f"x:{arity}", real=True)
     meaning = formula(*symbols)
+    if isinstance(meaning, str):
+        raise TraceError(f"elementwise {name}: text is never evaluated", hint="return a SymPy expression")
+    meaning = sympy.sympify(meaning, strict=True)
 
     def define(inputs: tuple[Node, ...], attrs: Any) -> Node:
         made: Node = ops.broadcast_to(
@@ -93,7 +96,7 @@ def elementwise(name: str, formula: Callable[..., Any]) -> Elementwise:
 
 
 def _check(name: str, meaning: Any, symbols: Any, define: Callable[..., Node]) -> None:
-    """Values and first derivatives of the definition against 30-digit ones, wherever these are finite."""
+    """Values and first derivatives of the definition against exact ones, wherever these are finite."""
     import sympy
 
     from symgrad.diff.gradients import gradients
@@ -101,20 +104,39 @@ def _check(name: str, meaning: Any, symbols: Any, define: Callable[..., Node]) -
 
     leaves = [ops.parameter(f"x{k}", ops.as_node(0.0).type) for k in range(len(symbols))]
     value = define(tuple(leaves), ())
-    slopes = gradients(value, leaves, unconnected="zero")
+    labels = ["value", *(f"derivative {k}" for k in range(len(symbols)))]
+    nodes = [value, *gradients(value, leaves, unconnected="zero")]
+    formulas = [_exactly(one, symbols) for one in (meaning, *(sympy.diff(meaning, one) for one in symbols))]
     for point in _POINTS:
-        places = dict(zip(symbols, [sympy.Float(point * (1 + k / 7), 30) for k in range(len(symbols))], strict=True))
-        found = value_of([value, *slopes], {leaf: float(at) for leaf, at in zip(leaves, places.values(), strict=True)})
-        formulas = [meaning, *(sympy.diff(meaning, one) for one in symbols)]
-        for label, formula, got in zip(
-            ["value", *(f"derivative {k}" for k in range(len(symbols)))], formulas, found, strict=True
-        ):
-            exact = formula.evalf(30, subs=places)
-            if (
-                exact.is_Float
-                and abs(float(exact)) < 1e200
-                and not np.isclose(float(got), float(exact), rtol=1e-6, atol=1e-12)
-            ):
+        places = [point * (1 + k / 7) for k in range(len(symbols))]
+        found = value_of(nodes, dict(zip(leaves, places, strict=True)))
+        for label, formula, got in zip(labels, formulas, found, strict=True):
+            exact = formula(places)
+            if exact is not None and not np.isclose(float(got), exact, rtol=1e-6, atol=1e-12):
                 raise GradientError(
-                    f"elementwise {name}: its {label} at {point} is {float(got)!r}, exactly {float(exact)!r}"
+                    f"elementwise {name}: its {label} at {', '.join(map(str, places))} is {float(got)!r}, "
+                    f"exactly {exact!r}",
+                    hint="write the formula so that it neither overflows nor cancels",
                 )
+
+
+def _exactly(formula: Any, symbols: Any) -> Callable[[Sequence[float]], float | None]:
+    """The formula's value at a point, or None where that is not real, not finite, huge, or lost to cancellation."""
+    import mpmath
+    import sympy
+
+    function = sympy.lambdify(symbols, formula, modules="mpmath")
+
+    def at(places: Sequence[float]) -> float | None:
+        known = []
+        for digits in (30, 60):  # at a fixed precision: SymPy's own evaluation digs for digits that have cancelled
+            with mpmath.workdps(digits):
+                try:
+                    known.append(mpmath.mpf(function(*map(mpmath.mpf, places))))
+                except (ArithmeticError, AttributeError, NameError, TypeError, ValueError):
+                    return None
+        one, other = known
+        sure = mpmath.isfinite(other) and abs(other) < 1e200 and abs(one - other) <= 1e-9 * abs(other) + 1e-12
+        return float(other) if sure else None
+
+    return at

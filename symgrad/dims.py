@@ -318,6 +318,16 @@ def _all_terms(size: Dim) -> Iterator[tuple[Monomial, int]]:
 def dim(name: str) -> Dim:
     """The dynamic dimension called ``name``; equal names are equal dimensions.
 
+    Parameters
+    ----------
+    name : str
+        An identifier.
+
+    Raises
+    ------
+    ShapeError
+        It is none.
+
     Examples
     --------
     >>> import symgrad as sg

@@ -13,6 +13,7 @@ from symgrad import dims, indexing, ops
 from symgrad.dims import Dim
 from symgrad.errors import TraceError
 from symgrad.node import Node, set_faces
+from symgrad.ops.source import is_placeholder
 from symgrad.provenance import user_line
 
 __all__ = ["ArrayExpr", "Expr", "ScalarExpr"]
@@ -36,8 +37,8 @@ def _refuse(what: str, hint: str) -> NoReturn:
 
 _NUMPY = "use NumPy's functions (np.sin, not math.sin); symgrad.numpy.array and np.stack make arrays of expressions"
 _ARRAY = (
-    "import symgrad.numpy as np, whose array, asarray, full and linspace take expressions; sg.constant(table)[i] indexes "
-    "an array with an expression"
+    "import symgrad.numpy as np, whose array, asarray, full and linspace take expressions; sg.constant(table)[i] "
+    "indexes an array with an expression"
 )
 
 
@@ -51,6 +52,19 @@ class Expr(Node):
     """A symbolic array or scalar; operators and NumPy functions on it build further expressions.
 
     ``==`` compares elements; use :meth:`same` for identity.  Hashing is by identity.
+
+    Raises
+    ------
+    TraceError
+        Python or NumPy asks for a number: ``bool``, ``float``, ``if``, ``in``, ``np.array``, item assignment.
+
+    Examples
+    --------
+    >>> import symgrad as sg
+    >>> x = sg.symbol("x", ("n", 3))
+    >>> y = (x**2).sum(axis=1)
+    >>> print(y, y.type, isinstance(y, sg.Expr))
+    sum(x**2, axis=1) float64[n] True
     """
 
     __slots__ = ()
@@ -92,6 +106,14 @@ class Expr(Node):
         return self is other
 
     # -- methods ---------------------------------------------------------------------------------------------------
+    @property
+    def name(self) -> str:
+        """The name of a symbol, traced argument or variable; other expressions have none."""
+        if not is_placeholder(self):
+            raise AttributeError("only symbols, traced arguments and variables have a name")
+        name: str = self.attrs.name
+        return name
+
     @property
     def size(self) -> Any:
         """Number of elements."""
@@ -218,13 +240,28 @@ class Expr(Node):
 
 
 class ScalarExpr(Expr):
-    """A symbolic scalar."""
+    """A symbolic scalar: it has neither length nor items, so that NumPy never takes it for a sequence.
+
+    Examples
+    --------
+    >>> import symgrad as sg
+    >>> isinstance(sg.symbol("a"), sg.ScalarExpr), isinstance(sg.symbol("x", (3,)), sg.ScalarExpr)
+    (True, False)
+    """
 
     __slots__ = ()
 
 
 class ArrayExpr(Expr):
-    """A symbolic array."""
+    """A symbolic array of rank one or more: indexing and slicing as NumPy's, ``x.at[i].set(v)`` for changed copies.
+
+    Examples
+    --------
+    >>> import symgrad as sg
+    >>> x = sg.symbol("x", (3,))
+    >>> print(x[1:] * 2, isinstance(x, sg.ArrayExpr))
+    x[1:] * 2 True
+    """
 
     __slots__ = ()
 

@@ -26,6 +26,13 @@ class Graph:
     ------
     CompileError
         Two inputs have one name, or an input is no placeholder.
+
+    Examples
+    --------
+    >>> import symgrad as sg
+    >>> x, y = sg.symbols("x y")
+    >>> sg.Graph([x * y + 1])
+    <graph (x: float64, y: float64) -> (float64), 5 nodes>
     """
 
     __slots__ = ("inputs", "nodes", "outputs")

@@ -32,6 +32,7 @@ Sites = tuple[Any, ...]  # code object, instruction, code object, instruction, .
 
 MAX_SITES = 4  # source lines remembered for a node that is built again and again
 _INTERNAL = ("symgrad", "codegen", "numpy", "sympy", "functools", "contextlib")
+_COMMAND_LINE = "symgrad.cli"  # what calls it is no user's code
 
 
 class Identity:
@@ -133,9 +134,12 @@ _internal = _Internal()
 
 def user_frame(frame: FrameType | None) -> FrameType | None:
     """The innermost frame, from ``frame`` outwards, that is not the library's."""
-    while frame is not None and _internal[frame.f_globals.get("__name__", "")]:
-        frame = frame.f_back
-    return frame
+    while frame is not None:
+        name = frame.f_globals.get("__name__", "")
+        if not _internal[name]:
+            return frame
+        frame = None if name == _COMMAND_LINE else frame.f_back
+    return None
 
 
 def remember(node: Any) -> None:

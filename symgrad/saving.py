@@ -27,6 +27,7 @@ from symgrad.ops.control import Closed
 from symgrad.ops.source import PARAMETER, Literal
 from symgrad.ops.structure import Pick, Range
 from symgrad.types import TensorType
+from symgrad.verify import verify
 
 __all__ = ["dumps", "load", "loads", "loads_one", "save"]
 
@@ -37,12 +38,27 @@ _CONTAINERS: dict[str, type] = {"tuple": tuple, "list": list, "dict": dict}
 def save(path: str | os.PathLike[str], value: Any) -> None:
     """Write an expression, or a tuple, list or dict of expressions, to a file.
 
+    Parameters
+    ----------
+    path : path
+        An existing file is replaced.
+    value : expression or container of expressions
+
     Raises
     ------
     SymgradError
         The value holds something else, or a container of another class.
     OSError
         The file cannot be written; an existing one is then unchanged.
+
+    Examples
+    --------
+    >>> import symgrad as sg, tempfile
+    >>> x = sg.symbol("x")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sg.save(f"{folder}/loss.sg", {"loss": x * x})
+    ...     sg.load(f"{folder}/loss.sg")["loss"].same(x * x)
+    True
     """
     target = Path(path)
     data = dumps(value)
@@ -55,12 +71,31 @@ def save(path: str | os.PathLike[str], value: Any) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """Read what :func:`save` wrote.
+    """Read what :func:`save` wrote; nothing in the file is executed.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    expression, or container of expressions
+        Symbols are those of equal name and type; variables and traced arguments are new ones.
 
     Raises
     ------
     SymgradError
         The file is no saved graph, or of another version.
+    OSError
+        The file cannot be read.
+
+    Examples
+    --------
+    >>> import symgrad as sg, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sg.save(f"{folder}/x.sg", sg.symbol("x", ("n",)))
+    ...     print(sg.load(f"{folder}/x.sg").type)
+    float64[n]
     """
     return loads(Path(path).read_bytes())
 
@@ -164,6 +199,7 @@ def loads(data: bytes) -> Any:
         raise SymgradError(f"load: the graph was saved in format {version}, this version reads format {VERSION}")
     try:
         nodes = _Reader(content["nodes"]).nodes
+        verify(nodes)
         return unflatten(_structure_in(content["structure"]), [nodes[number] for number in content["outputs"]])
     except (KeyError, IndexError, TypeError, ValueError, binascii.Error) as error:
         raise SymgradError(f"load: the saved graph is damaged ({type(error).__name__}: {error})") from None

@@ -13,6 +13,16 @@ __all__ = ["symbols"]
 def symbols(names: str, dtype: Any = FLOAT64) -> tuple[Any, ...]:
     """Scalar symbols from names separated by spaces or commas.
 
+    Parameters
+    ----------
+    names : str
+    dtype : element type, default float64
+
+    Raises
+    ------
+    TraceError
+        Something is not a name.
+
     Examples
     --------
     >>> import symgrad as sg

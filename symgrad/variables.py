@@ -127,6 +127,14 @@ def variables(scope: str = "*", trainable: bool | None = None) -> list[Any]:
     scope : str
     trainable : bool, optional
         Only those for which it is so.
+
+    Examples
+    --------
+    >>> import symgrad as sg
+    >>> with sg.name_scope("encoder"):
+    ...     w = sg.variable("w", [1.0, 2.0])
+    >>> [one.name for one in sg.variables("encoder/*")]
+    ['encoder/w']
     """
     found = [one for one in _live if fnmatchcase(one.attrs.name, scope)]
     wanted = [one for one in found if trainable is None or one.attrs.state.trainable == trainable]

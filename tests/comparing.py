@@ -21,3 +21,8 @@ def assert_same(got: Any, want: Any, **options: float) -> None:
         np.testing.assert_allclose(got, want, **{**tolerance(got.dtype), **options})
     else:
         np.testing.assert_array_equal(got, want)
+
+
+def said(error: BaseException) -> str:
+    """An error's message without the line of the test that provoked it."""
+    return "\n".join(line for line in str(error).split("\n") if not line.startswith("  at test_"))

@@ -23,6 +23,7 @@ from codegen.python.sizes import interface_of
 from codegen.python.variables import Guards
 from codegen.signature import KernelSpec
 from symgrad.errors import CompileError, KernelIndexError, KernelInputError, ShapeError, SymgradError
+from symgrad.node import Node
 
 __all__ = ["Code", "Failure", "Owner"]
 
@@ -91,7 +92,9 @@ class Owner:
         try:
             return self._checked_call(args, kwargs)
         except InputError as error:
-            raise KernelInputError(error.what, hint=error.hint) from None
+            symbolic = any(isinstance(one, Node) for one in (*args, *kwargs.values()))
+            hint = "an expression has no value: pass arrays and numbers" if symbolic else error.hint
+            raise KernelInputError(error.what, hint=hint) from None
 
     def _checked_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         values, out = arrange(self.interface, args, kwargs)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from symgrad.containers import flatten
+from symgrad.graph import Graph  # loaded here, before symgrad.graph becomes the name of the function below
 from symgrad.node import Node, topological
 
 __all__ = ["as_networkx", "graph"]
@@ -30,7 +31,7 @@ def graph(outputs: Any) -> Any:
 
     Parameters
     ----------
-    outputs : expression or container of expressions
+    outputs : expression, container of expressions, or Graph
 
     Returns
     -------
@@ -46,4 +47,4 @@ def graph(outputs: Any) -> Any:
     >>> sorted(data["op"] for _, data in g.nodes(data=True))
     ['add', 'constant', 'multiply', 'symbol']
     """
-    return as_networkx(flatten(outputs)[0])
+    return as_networkx(outputs.outputs if isinstance(outputs, Graph) else flatten(outputs)[0])

@@ -50,6 +50,10 @@ SPECIAL: dict[str, Callable[..., Any]] = {
 SPECIAL["psi"] = ops.digamma
 
 
+# dispatched by NumPy, but given only by symgrad.numpy
+_IN_SYMGRAD_NUMPY = {"np.linspace", "np.vstack", "np.hstack", "np.column_stack"}
+
+
 def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A ufunc, or its ``reduce``, on expressions."""
     name = ufunc.__name__
@@ -61,14 +65,17 @@ def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[st
         )
     builder = UFUNCS.get(ufunc) or SPECIAL.get(name)
     options = {key: value for key, value in kwargs.items() if key not in ("out", "casting", "order", "subok")}
+    if options.get("where") is True:
+        del options["where"]
     if method == "__call__" and builder is not None:
         dtype = options.pop("dtype", None)
-        if options.pop("where", True) is True and not options:
+        if not options:
             made = builder(*inputs)
             return made if dtype is None else ops.cast(made, dtype)
     elif method == "reduce" and ufunc in _REDUCE:
         axis, keepdims = options.pop("axis", 0), options.pop("keepdims", False)
-        if options.pop("where", True) is True and not {key for key, value in options.items() if value is not None}:
+        options = {key: value for key, value in options.items() if value is not None}
+        if not options:
             return _REDUCE[ufunc](inputs[0], axis=axis, keepdims=keepdims)
     call = name if method == "__call__" else f"{name}.{method}"
     raise _unsupported(f"np.{call}", options)
@@ -76,11 +83,10 @@ def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[st
 
 def _unsupported(name: str, options: Any = ()) -> TraceError:
     with_options = f" with {', '.join(options)}" if options else ""
-    return TraceError(
-        f"{name}{with_options} does not work on expressions",
-        where=user_line(),
-        hint="sg.elementwise or sg.custom_gradient defines new operations from supported ones",
-    )
+    instead = "sg.elementwise or sg.custom_gradient defines new operations from supported ones"
+    if name in _IN_SYMGRAD_NUMPY:
+        instead = f"import symgrad.numpy as np, whose {name.removeprefix('np.')} takes expressions"
+    return TraceError(f"{name}{with_options} does not work on expressions", where=user_line(), hint=instead)
 
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
@@ -98,7 +104,7 @@ def implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., 
 def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A NumPy function on expressions."""
     implementation = FUNCTIONS.get(function)
-    name = f"np.{function.__name__}"
+    name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
     if implementation is None:
         raise _unsupported(name)
     given = {key: value for key, value in kwargs.items() if not _is_default(function, key, value)}
@@ -106,7 +112,7 @@ def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
         bound = inspect.signature(implementation).bind(*args, **given)
     except TypeError:
         known = inspect.signature(implementation).parameters
-        raise _unsupported(name, [key for key in given if key not in known]) from None
+        raise _unsupported(name, [key for key in given if key not in known] or ["these arguments"]) from None
     return implementation(*bound.args, **bound.kwargs)
 
 

@@ -42,10 +42,15 @@ def from_sympy(expression: Any, values: Mapping[Any, Any] | None = None) -> Any:
     """
     import sympy
 
+    if isinstance(expression, str):
+        raise TraceError(
+            "from_sympy: text is never evaluated", hint="build the expression with sympy.Symbol and functions"
+        )
+    formula = sympy.sympify(expression, strict=True)
     given = dict(values or {})
-    for one in sorted(sympy.sympify(expression).free_symbols, key=str):
+    for one in sorted(formula.free_symbols, key=str):
         given.setdefault(one, ops.symbol(str(one)))
-    return ops.as_node(scalar.build(sympy.sympify(expression), given))
+    return ops.as_node(scalar.build(formula, given))
 
 
 def to_sympy(node: Node) -> Any:
@@ -105,4 +110,4 @@ def _number(node: Node) -> Any:
     number = value.item()
     if isinstance(number, float) and number.is_integer() and abs(number) < 2**53:
         return sympy.Integer(int(number))
-    return sympy.true if number is True else sympy.false if number is False else sympy.sympify(number)
+    return sympy.true if number is True else sympy.false if number is False else sympy.sympify(number, strict=True)

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from symgrad import __version__
 from symgrad.cli import build, check, demo, show
 from symgrad.errors import SymgradError
 
@@ -17,7 +18,10 @@ LINKER_MISSING = 3
 
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    made = argparse.ArgumentParser(prog="symgrad", description="Exact derivatives of NumPy-style functions, as machine code.")
+    made = argparse.ArgumentParser(
+        prog="symgrad", description="Exact derivatives of NumPy-style functions, as machine code."
+    )
+    made.add_argument("--version", action="version", version=f"symgrad {__version__}")
     commands = made.add_subparsers(dest="command", required=True, metavar="command")
     for name, module in _COMMANDS.items():
         summary = (module.__doc__ or "").split(".")[0]

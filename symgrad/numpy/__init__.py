@@ -8,7 +8,7 @@ Examples
 >>> import symgrad as sg, symgrad.numpy as np
 >>> x, y = sg.symbols("x y")
 >>> print(np.sum(np.array([x, y]) * np.arange(2)))
-sum([x, y] * [0, 1])
+sum([x, y] * [0., 1.])
 """
 
 from __future__ import annotations

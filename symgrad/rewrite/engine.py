@@ -1,8 +1,8 @@
 """The rewrite engine.  In: a graph and a list of rules.  Out: a graph of equal value, the same object where nothing changed.
 
 Each node is rebuilt on rewritten inputs, then the rules of its operation are tried until none applies; what a rule
-returns is rewritten in turn.  The engine remembers every node, so work is linear in nodes, and stops applying rules when
-its budget is spent: the graph is then correct, only less simple.
+returns is rewritten in turn.  The engine remembers every node, so work is linear in nodes, and stops applying rules
+when its budget is spent: the graph is then correct, only less simple.
 """
 
 from __future__ import annotations
@@ -78,6 +78,8 @@ class _Run:
         self.fixed_budget = budget
         self.report = Report(1000 if budget is None else budget)
         self.done: dict[Node, Any] = {}
+        self.guarded = False  # whether a node with an override has been met
+        self.became: dict[Node, Any] = {}  # nodes under way, and what they were turned into
 
     def rewritten(self, root: Node) -> Any:
         pending = [root]
@@ -90,14 +92,17 @@ class _Run:
             if missing:
                 pending.extend(reversed(missing))
                 continue
-            made = self._step(node)
-            if made is node or made in self.done:
-                pending.pop()
-                self.done[node] = self.done.get(made, made)
-                if self.fixed_budget is None:
-                    self.report.budget += 20
-            else:
-                pending.append(made)  # what a rule returned is rewritten first; then this node is looked at again
+            made = self.became.get(node)
+            if made is None:
+                made = self._step(node)
+                if made is not node and made not in self.done and made not in self.became:
+                    self.became[node] = made
+                    pending.append(made)  # what a rule returned is rewritten first; then this node is looked at again
+                    continue
+            pending.pop()
+            self.done[node] = self.done.get(made, node)  # rules that lead back to a node under way end there
+            if self.fixed_budget is None:
+                self.report.budget += 20
         return self.done[root]
 
     def _step(self, node: Node) -> Node:
@@ -106,14 +111,36 @@ class _Run:
         if any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
             rebuilt: Node = rebuild(node, inputs)
             return rebuilt
-        if node.context is not None and node.context.overrides and not self.report.exhausted:
-            if any(node.op.name == name for name, _ in node.context.overrides):
-                return node  # an override belongs to this very operation until it is differentiated
+        if _overridden(node):
+            self.guarded = True
+            return node
         if not self.report.exhausted:
             for rule in self.by_op.get(node.op.name, ()):
                 made = rule.function(node)
-                if made is not None and made is not node:
+                if made is not None and made is not node and not (self.guarded and _loses_override(node, made)):
                     self.report.applied[rule.name] = self.report.applied.get(rule.name, 0) + 1
                     result: Node = made
                     return result
         return node
+
+
+_REACH = 3  # how far down a rule looks
+
+
+def _overridden(node: Node) -> bool:
+    """Whether an override belongs to this very operation: it must stay until it is differentiated."""
+    context = node.context
+    return context is not None and any(node.op.name == name for name, _ in context.overrides)
+
+
+def _loses_override(node: Node, made: Node) -> bool:
+    """Whether a rule would take an operation with an override out of the graph."""
+    return not {one for one in _near(node) if _overridden(one)} <= _near(made)
+
+
+def _near(node: Node) -> set[Node]:
+    found = level = {node}
+    for _ in range(_REACH):
+        level = {one for parent in level for one in parent.inputs}
+        found = found | level
+    return found

@@ -1,7 +1,9 @@
 """The rules.  In: one node.  Out: a simpler node of the same value, or None.
 
-``EXACT`` rules keep every bit (up to the sign of a NaN); ``STABLE`` ones replace formulas that overflow or cancel by the
-functions made for them, and change last digits.  The lists are what :func:`symgrad.simplify` and the compiler apply.
+``EXACT`` rules keep every bit, except the sign of a NaN or of a zero placed among zeros, and roundings below the
+smallest normal number, of which merged factors have fewer; ``STABLE`` ones replace formulas that overflow or cancel by
+the functions made for them, and change last digits.  The lists are what :func:`symgrad.simplify` and the compiler
+apply.
 """
 
 from __future__ import annotations

@@ -53,13 +53,14 @@ def _chosen(parameters: Sequence[Any], arguments: Arguments, argnums: Any, who: 
     return _Chosen(nodes, whole)
 
 
-def _require_float(node: Any, who: str, allow_int: bool) -> None:
+def _require_float(node: Any, who: str, allow_int: bool | None = None) -> None:
+    """Refuse what has no derivative; ``allow_int`` None: integers are never taken."""
     if types.is_float(node.type.dtype) or (allow_int and types.is_integer(node.type.dtype)):
         return
     raise DTypeError(
         f"{who}: the argument {node.attrs.name!r} is {node.type.dtype}; only floating arguments have derivatives",
         where=user_line(),
-        hint="convert it to float64, choose other argnums, or pass allow_int=True",
+        hint="convert it to float64" + ("" if allow_int is None else ", choose other argnums, or pass allow_int=True"),
     )
 
 
@@ -75,7 +76,7 @@ def _called(
     return made
 
 
-def _scalar(value: Any, who: str) -> Any:
+def _scalar(value: Any, who: str, allow_int: bool = False) -> Any:
     leaves, _ = flatten(value)
     if len(leaves) != 1:
         raise ShapeError(
@@ -90,7 +91,7 @@ def _scalar(value: Any, who: str) -> Any:
             where=user_line(),
             hint="use sg.jacobian",
         )
-    if not types.is_float(node.type.dtype):
+    if not types.is_float(node.type.dtype) and not (allow_int and types.is_integer(node.type.dtype)):
         raise DTypeError(f"{who}: the function returned {node.type.dtype}, which has no derivative", where=user_line())
     return node
 
@@ -124,13 +125,14 @@ def grad(function: Callable[..., Any], argnums: Any = 0, has_aux: bool = False, 
     >>> import numpy as np, symgrad as sg
     >>> sg.grad(lambda x: np.sum(np.sin(x)))(np.zeros(2))
     array([1., 1.])
-    >>> float(sg.grad(sg.grad(lambda x: x**3))(2.0))
-    12.0
+    >>> float(sg.grad(sg.grad(lambda x: x**3))(3.0))
+    18.0
     """
 
     def rule(parameters: Sequence[Any], arguments: Arguments) -> Any:
+        chosen = _chosen(parameters, arguments, argnums, "grad", allow_int)
         value, aux = _called(function, parameters, arguments, has_aux, "grad")
-        found = _gradient(_scalar(value, "grad"), _chosen(parameters, arguments, argnums, "grad", allow_int))
+        found = _gradient(_scalar(value, "grad", allow_int), chosen)
         return (found, aux) if has_aux else found
 
     return Transform(function, rule, "grad")
@@ -158,16 +160,19 @@ def value_and_grad(
     """
 
     def rule(parameters: Sequence[Any], arguments: Arguments) -> Any:
+        chosen = _chosen(parameters, arguments, argnums, "value_and_grad", allow_int)
         made, aux = _called(function, parameters, arguments, has_aux, "value_and_grad")
-        value = _scalar(made, "value_and_grad")
-        found = _gradient(value, _chosen(parameters, arguments, argnums, "value_and_grad", allow_int))
+        value = _scalar(made, "value_and_grad", allow_int)
+        found = _gradient(value, chosen)
         return ((value, aux), found) if has_aux else (value, found)
 
     return Transform(function, rule, "value_and_grad")
 
 
 # -- Jacobians and Hessians -----------------------------------------------------------------------------------------
-def jacobian(function: Any, argnums: Any = 0, mode: str = "auto", has_aux: bool = False) -> Any:
+def jacobian(
+    function: Any, argnums: Any = 0, mode: str = "auto", has_aux: bool = False, allow_int: bool = False
+) -> Any:
     """All first derivatives of a function, or of an expression with respect to another.
 
     Parameters
@@ -179,6 +184,8 @@ def jacobian(function: Any, argnums: Any = 0, mode: str = "auto", has_aux: bool 
         One pass per element of the argument, or per element of the result; auto takes the smaller number.
     has_aux : bool
         The function returns ``(result, aux)``.
+    allow_int : bool
+        Differentiate integer arrays too, along integer arithmetic.
 
     Returns
     -------
@@ -196,9 +203,9 @@ def jacobian(function: Any, argnums: Any = 0, mode: str = "auto", has_aux: bool 
         return expressions.jacobian(function, argnums, mode)
 
     def rule(parameters: Sequence[Any], arguments: Arguments) -> Any:
+        chosen = _chosen(parameters, arguments, argnums, "jacobian", allow_int)
         made, aux = _called(function, parameters, arguments, has_aux, "jacobian")
         outputs, structure = as_outputs(made, "jacobian")
-        chosen = _chosen(parameters, arguments, argnums, "jacobian", False)
         rows = [unflatten(chosen.structure, [expressions.jacobian(y, x, mode) for x in chosen.nodes]) for y in outputs]
         found = unflatten(structure, rows)
         return (found, aux) if has_aux else found
@@ -206,11 +213,23 @@ def jacobian(function: Any, argnums: Any = 0, mode: str = "auto", has_aux: bool 
     return Transform(function, rule, "jacobian")
 
 
-def hessian(function: Any, argnums: Any = 0) -> Any:
+def hessian(function: Any, argnums: Any = 0, allow_int: bool = False) -> Any:
     """All second derivatives of a scalar function, or of an expression with respect to another.
 
-    For one array argument of shape A the result has shape A + A; for containers and several arguments it is a container of
-    containers, one block for each pair.
+    For one array argument of shape A the result has shape A + A; for containers and several arguments it is a container
+    of containers, one block for each pair.
+
+    Parameters
+    ----------
+    function : callable, or a scalar expression
+    argnums : int or tuple of int, or the expression to differentiate with respect to
+    allow_int : bool
+        Differentiate integer arrays too, along integer arithmetic.
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        The result is no floating scalar, or an argument is not floating.
 
     Examples
     --------
@@ -223,8 +242,8 @@ def hessian(function: Any, argnums: Any = 0) -> Any:
         return expressions.hessian(function, argnums)
 
     def rule(parameters: Sequence[Any], arguments: Arguments) -> Any:
-        value = _scalar(function(*arguments.rebuild(parameters)), "hessian")
-        chosen = _chosen(parameters, arguments, argnums, "hessian", False)
+        chosen = _chosen(parameters, arguments, argnums, "hessian", allow_int)
+        value = _scalar(function(*arguments.rebuild(parameters)), "hessian", allow_int)
         slopes = expressions.gradients(value, chosen.nodes, unconnected="zero")
         rows = [unflatten(chosen.structure, [_block(slope, x) for x in chosen.nodes]) for slope in slopes]
         return unflatten(chosen.structure, rows)
@@ -239,6 +258,20 @@ def _block(slope: Any, x: Any) -> Any:
 def hvp(function: Callable[..., Any]) -> Transform:
     """Hessian-vector products of a scalar function of one argument: ``hvp(f)(x, v)``, forward over reverse.
 
+    Parameters
+    ----------
+    function : callable
+        NumPy-style function of one array or container of arrays, with a scalar result.
+
+    Returns
+    -------
+    callable of the argument and a vector of its structure and shapes
+
+    Raises
+    ------
+    ShapeError, TraceError
+        When called: the result is no scalar, or the vector has another structure.
+
     Examples
     --------
     >>> import numpy as np, symgrad as sg
@@ -252,6 +285,8 @@ def hvp(function: Callable[..., Any]) -> Transform:
         if other != structure:
             raise TraceError("hvp: the vector has another structure than the argument", where=user_line())
         inside = [ops.parameter("x", ops.as_node(leaf).type) for leaf in leaves]
+        for one in inside:
+            _require_float(one, "hvp")
         value = _scalar(function(unflatten(structure, inside)), "hvp")
         slopes = expressions.gradients(value, inside, unconnected="zero")
         made = expressions.pushforward(list(slopes), inside, vectors)
@@ -282,9 +317,15 @@ def derivative(function: Callable[..., Any], n: int = 1) -> Transform:
         raise GradientError(f"derivative: n={n!r} is not a natural number", where=user_line())
 
     def rule(parameters: Sequence[Any], arguments: Arguments) -> Any:
+        if len(parameters) != 1:
+            raise GradientError(
+                f"derivative: one array argument is needed, {len(parameters)} were given",
+                where=user_line(),
+                hint="use sg.grad or sg.jvp, or fix the others: sg.derivative(lambda x: f(x, y))(x)",
+            )
         (x,) = parameters
-        value = ops.as_node(function(*arguments.rebuild(parameters)))
-        _require_float(x, "derivative", False)
+        _require_float(x, "derivative")
+        value = ops.as_node(function(*arguments.rebuild(parameters)), who="derivative")
         if value.shape != x.shape:
             raise ShapeError(
                 f"derivative: the function maps shape {shape_text(x.shape)} to {shape_text(value.shape)}",
@@ -313,7 +354,9 @@ def _remembered(function: Callable[..., Any], key: Any, make: Callable[[], Trans
     return table.setdefault(key, make()) if key not in table else table[key]
 
 
-def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+def jvp(
+    function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], *, allow_int: bool = False
+) -> tuple[Any, Any]:
     """Value and Jacobian-vector product (forward mode).
 
     Parameters
@@ -322,10 +365,17 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     primals : tuple of arguments
     tangents : tuple of the same structure
         Direction in which the arguments move.
+    allow_int : bool
+        Take integer arrays too; tangents follow integer arithmetic.
 
     Returns
     -------
     (value, tangent of the value)
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        A tangent does not fit its primal; a primal is not floating.
 
     Examples
     --------
@@ -344,10 +394,8 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
 
         def rule(parameters: Sequence[Any], arguments: Arguments) -> Any:
             args = arguments.rebuild(parameters)
+            xs, vs = _directions(args[:count], args[count:], allow_int)
             outputs, structure = as_outputs(function(*args[:count]), "jvp")
-            xs, vs = flatten(args[:count])[0], flatten(args[count:])[0]
-            if len(xs) != len(vs):
-                raise TraceError("jvp: the tangents have another structure than the primals", where=user_line())
             made = expressions.pushforward(outputs, xs, vs)
             full = [ops.zeros_like(y) if dy is None else dy for y, dy in zip(outputs, made, strict=True)]
             return unflatten(structure, outputs), unflatten(structure, full)
@@ -355,12 +403,35 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
         both.__name__ = f"{getattr(function, '__name__', 'function')}"
         return Transform(both, rule, "jvp")
 
-    value, tangent = _remembered(function, ("jvp", count), make)(*primals, *tangents)
+    value, tangent = _remembered(function, ("jvp", count, allow_int), make)(*primals, *tangents)
     return value, tangent
 
 
-def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+def _directions(primals: Any, tangents: Any, allow_int: bool) -> tuple[list[Any], list[Any]]:
+    """The arrays of the primals and of their tangents, in pairs that fit."""
+    (xs, structure), (vs, other) = flatten(primals), flatten(tangents)
+    if structure != other:
+        raise TraceError("jvp: the tangents have another structure than the primals", where=user_line())
+    for k, (x, v) in enumerate(zip(xs, vs, strict=True)):
+        _require_float(x, "jvp", allow_int)
+        if v.ndim and not types.same_shape(v.shape, x.shape):
+            raise ShapeError(
+                f"jvp: tangent {k} has shape {shape_text(v.shape)}, its primal {shape_text(x.shape)}", where=user_line()
+            )
+    return xs, vs
+
+
+def vjp(
+    function: Callable[..., Any], *primals: Any, allow_int: bool = False
+) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     """Value and pullback (reverse mode).
+
+    Parameters
+    ----------
+    function : callable
+    *primals : its arguments
+    allow_int : bool
+        Take integer arrays too; gradients follow integer arithmetic.
 
     Returns
     -------
@@ -380,10 +451,13 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any
         return function(*args)
 
     def make_value() -> Transform:
+        def rule(parameters: Sequence[Any], arguments: Arguments) -> Any:
+            for one in parameters:
+                _require_float(one, "vjp", allow_int)
+            return function(*arguments.rebuild(parameters))
+
         value_only.__name__ = getattr(function, "__name__", "function")
-        return Transform(
-            value_only, lambda parameters, arguments: function(*arguments.rebuild(parameters)), "vjp_value"
-        )
+        return Transform(value_only, rule, "vjp_value")
 
     def make_pullback() -> Transform:
         def rule(parameters: Sequence[Any], arguments: Arguments) -> Any:
@@ -397,7 +471,7 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any
 
         return Transform(value_only, rule, "pullback")
 
-    value = _remembered(function, ("value", count), make_value)(*primals)
+    value = _remembered(function, ("value", count, allow_int), make_value)(*primals)
 
     def pullback(head: Any) -> tuple[Any, ...]:
         found: tuple[Any, ...] = _remembered(function, ("pullback", count), make_pullback)(*primals, head)

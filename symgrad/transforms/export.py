@@ -39,7 +39,7 @@ def export(
 
     Returns
     -------
-    dict from kind to the file written
+    dict from kind to the file written; ``"manifest"`` describes the others
 
     Raises
     ------
@@ -56,7 +56,7 @@ def export(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     files = sg.export(folder, {"norm2": (np.sum(x * x), [x])}, kinds=("object", "header"))
     ...     sorted(path.name for path in files.values())
-    ['norm2.h', 'norm2.o']
+    ['norm2.h', 'norm2.json', 'norm2.o']
     """
     if not kernels:
         raise CompileError("export: no kernels given")

@@ -7,7 +7,7 @@ from typing import Any
 
 from symgrad import dims, ops
 from symgrad.batching import vectorize
-from symgrad.containers import Structure, flatten, unflatten
+from symgrad.containers import Structure, contents, unflatten
 from symgrad.dims import Size
 from symgrad.errors import ShapeError
 from symgrad.node import substitute
@@ -73,13 +73,18 @@ def _axes(arguments: Arguments, in_axes: Any) -> list[int | None]:
 
 
 def _spread(axes: Any, structure: Structure, who: str) -> list[int | None]:
-    """One axis for each leaf: from a single one, or from a container of the same structure."""
+    """One axis for each leaf: from a single one for all, or from a container with one for each part."""
     if axes is None or isinstance(axes, int):
         return [axes] * structure.size
-    leaves, own = flatten(axes)
-    if len(leaves) != structure.size:
-        raise ShapeError(f"vmap: {who} has {len(leaves)} entries where {structure.size} are needed", where=user_line())
-    return leaves
+    found = contents(axes)
+    parts = structure.parts
+    keys, values = found if found is not None else ((), ())
+    if len(values) != len(parts) or structure.kind is None or (keys and {*keys} != {*structure.keys}):
+        raise ShapeError(f"vmap: {who} {axes!r} has another structure than what it is for", where=user_line())
+    if keys:
+        own = dict(zip(keys, values, strict=True))
+        values = [own[key] for key in structure.keys]
+    return [axis for one, part in zip(values, parts, strict=True) for axis in _spread(one, part, who)]
 
 
 def _elements(parameters: Sequence[Any], axes: Sequence[int | None]) -> tuple[list[Any], dict[Any, Any], Size]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from comparing import said
 from test_callable_kernels import AXPY, ECHO, GATHER, INVERT, MATVEC, STEP, Handmade, interface, of, sizes_kernel
 
 from codegen.aot import LinkerMissingError, emit_error_table, write_library
@@ -344,7 +345,7 @@ def test_loaded_variables_change_in_place(demo: Any) -> None:
     ):
         with pytest.raises(TypeError) as caught:
             demo.step(np.ones(3), 0.5, bad)
-        assert str(caught.value) == f"step(): {message}"
+        assert said(caught.value) == f"step(): {message}"
     with pytest.raises(ValueError, match=r"^step\(\): argument 'w' shares memory with argument 'x'"):
         demo.step(w, 0.5, w)
     with pytest.raises(ValueError, match=r"^step\(\): out shares memory with argument 'w'"):
@@ -370,7 +371,7 @@ def test_loaded_variables_change_in_place(demo: Any) -> None:
 def test_loaded_functions_refuse_as_kernels_do(demo: Any, call: Any, message: str) -> None:
     with pytest.raises(demo.InputError) as caught:
         call(demo.axpy)
-    assert str(caught.value) == f"axpy(): {message}"
+    assert said(caught.value) == f"axpy(): {message}"
     assert isinstance(caught.value, TypeError)
     assert isinstance(caught.value, ValueError)
 
@@ -380,7 +381,7 @@ def test_loaded_functions_know_the_messages(demo: Any) -> None:
         demo.gather(X, np.array([4]))
     with pytest.raises(ValueError) as caught:
         demo.gather(np.ones(7), np.array([0]))
-    assert str(caught.value) == 'gather: 7 elements are\nnot "wanted" */'
+    assert said(caught.value) == 'gather: 7 elements are\nnot "wanted" */'
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'y'"):
         demo.axpy(X)
 
@@ -432,7 +433,7 @@ def test_sizes_in_the_loader(tmp_path: Path) -> None:
     with pytest.raises(ValueError) as caught:
         sizes(np.zeros(9, bool), np.zeros((7, 3), bool), np.zeros(5, bool))
     assert (
-        str(caught.value) == "sizes(): argument 'b': expected bool[m*n, 3], got bool[7, 3]: no m makes m*n equal to 7"
+        said(caught.value) == "sizes(): argument 'b': expected bool[m*n, 3], got bool[7, 3]: no m makes m*n equal to 7"
     )
     assert "d : float64[((n)//(m + 1)), dim2]" in sizes.__doc__
 
@@ -444,7 +445,7 @@ def test_without_a_linker_all_else_is_complete(tmp_path: Path, monkeypatch: pyte
     monkeypatch.delenv("CC", raising=False)
     with pytest.raises(LinkerMissingError) as caught:
         write_library(tmp_path / "made", "demo", sources(AXPY, MATVEC), native())
-    assert str(caught.value) == (
+    assert said(caught.value) == (
         "libdemo.so cannot be linked: none of $CC, cc, gcc, clang, ld was found\n"
         "  hint: install gcc, clang or binutils, or name a compiler in the environment variable CC; "
         "the other files are complete"
@@ -478,12 +479,12 @@ def test_the_compiler_in_the_environment_comes_first(tmp_path: Path, monkeypatch
     monkeypatch.setenv("CC", f"'{own}' -g")
     with pytest.raises(CompileError) as caught:
         write_library(tmp_path / "made", "demo", sources(AXPY), native(), ("shared",))
-    assert re.fullmatch(r"linking libdemo\.so failed: '.*/my cc' -g -shared .*\nno such luck", str(caught.value))
+    assert re.fullmatch(r"linking libdemo\.so failed: '.*/my cc' -g -shared .*\nno such luck", said(caught.value))
     assert not isinstance(caught.value, LinkerMissingError)
     monkeypatch.setenv("CC", "not-there -g")
     with pytest.raises(LinkerMissingError) as missing:
         write_library(tmp_path / "made", "demo", sources(AXPY), native(), ("shared",))
-    assert str(missing.value) == (
+    assert said(missing.value) == (
         "libdemo.so cannot be linked: the environment variable CC names 'not-there', which was not found\n"
         "  hint: install it, or unset CC; the other files are complete"
     )
@@ -513,7 +514,7 @@ def test_another_architecture(tmp_path: Path) -> None:
     if shutil.which(f"{architecture}-linux-gnu-gcc") is None and shutil.which(f"{architecture}-linux-gnu-ld") is None:
         with pytest.raises(LinkerMissingError, match=rf"install a cross compiler \({architecture}-linux-gnu-gcc\)"):
             write_library(tmp_path, "demo", texts, target)
-    with pytest.raises(CompileError, match=f"^the object of 'axpy' is not for {target.triple}$"):
+    with pytest.raises(CompileError, match=f"^the object of 'axpy' is not for {target.triple}\n"):
         write_library(tmp_path, "demo", sources(MATVEC, AXPY)[1:], target)
 
 
@@ -521,7 +522,7 @@ def test_another_architecture(tmp_path: Path) -> None:
 def test_names_that_will_not_do(tmp_path: Path, name: str) -> None:
     with pytest.raises(CompileError) as caught:
         write_library(tmp_path, name, sources(AXPY), native())
-    assert str(caught.value) == f"{name!r} cannot be the name of a library or kernel\n  hint: use a plain C identifier"
+    assert said(caught.value) == f"{name!r} cannot be the name of a library or kernel\n  hint: use a plain C identifier"
     assert os.listdir(tmp_path) == []
 
 
@@ -541,13 +542,13 @@ def test_names_given_twice(tmp_path: Path) -> None:
 def test_kinds_and_kernels_have_to_exist(tmp_path: Path) -> None:
     with pytest.raises(CompileError, match=r"^no kind of file is called 'dll'\n"):
         write_library(tmp_path, "demo", sources(AXPY), native(), ("dll",))
-    with pytest.raises(CompileError, match=r"^the library 'demo' would have no kernel$"):
+    with pytest.raises(CompileError, match=r"^the library 'demo' would have no kernel\n"):
         write_library(tmp_path, "demo", [], native())
 
 
 def test_objects_have_to_define_the_kernel(tmp_path: Path) -> None:
     (_, obj) = sources(MATVEC, AXPY)[1]
-    with pytest.raises(CompileError, match=r"^the object of 'matvec' does not define matvec$"):
+    with pytest.raises(CompileError, match=r"^the object of 'matvec' does not define matvec\n"):
         write_library(tmp_path, "demo", [(MATVEC.spec, obj)], native())
     with pytest.raises(CompileError, match=r"^files can be written ahead of time for ELF machines only"):
         write_library(tmp_path, "demo", [(MATVEC.spec, b"\xcf\xfa\xed\xfe" + bytes(100))], native())
@@ -557,12 +558,12 @@ def test_directories_that_will_not_do(tmp_path: Path) -> None:
     missing = tmp_path / "missing" / "made"
     with pytest.raises(CompileError) as caught:
         write_library(missing, "demo", sources(AXPY), native())
-    assert str(caught.value) == f"cannot write to {missing}: {missing.parent} does not exist"
+    assert said(caught.value) == f"cannot write to {missing}: {missing.parent} does not exist"
     file = tmp_path / "file"
     file.write_text("kept")
     with pytest.raises(CompileError) as caught:
         write_library(file, "demo", sources(AXPY), native())
-    assert str(caught.value) == f"cannot write to {file}: it is not a directory"
+    assert said(caught.value) == f"cannot write to {file}: it is not a directory"
     assert file.read_text() == "kept"
     assert os.listdir(tmp_path) == ["file"]
 
@@ -579,7 +580,7 @@ def test_nothing_is_left_of_a_file_that_cannot_be_written(
     with pytest.raises(CompileError) as caught:
         write_library(tmp_path, "demo", sources(AXPY), native())
     monkeypatch.undo()
-    assert str(caught.value) == f"cannot write {tmp_path / 'demo.json'}: Permission denied"
+    assert said(caught.value) == f"cannot write {tmp_path / 'demo.json'}: Permission denied"
     assert os.listdir(tmp_path) == ["demo.json"]
     assert (tmp_path / "demo.json").read_text() == "old"
 

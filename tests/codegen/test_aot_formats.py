@@ -121,7 +121,7 @@ def test_joining_can_be_repeated() -> None:
 
 def test_names_defined_twice() -> None:
     first = objects()[0]
-    with pytest.raises(CompileError, match=r"^the name 'axpy' is defined by two objects$"):
+    with pytest.raises(CompileError, match=r"^the name 'axpy' is defined by two objects\n"):
         merge_objects([first, first])
 
 

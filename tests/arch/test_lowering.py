@@ -1,0 +1,89 @@
+"""Every operation on every target: machine code, or a refusal that says why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import symgrad as sg
+from codegen.driver import compile_body
+from codegen.target import TARGETS, find_target
+from symgrad import ops, types
+from symgrad.backend import find_backend
+from symgrad.errors import CompileError
+from symgrad.node import apply, topological
+from symgrad.opdef import REGISTRY
+from symgrad.ops.source import parameter
+
+find_backend("llvm")  # registers everything that registers anything
+
+
+class Case(NamedTuple):
+    """A result that holds the operation, its inputs and its variables."""
+
+    output: Any
+    inputs: tuple[Any, ...]
+    variables: tuple[Any, ...] = ()
+
+
+X = sg.symbol("x", ("n",))
+W = sg.variable("lowering_w", [1.0, 2.0])
+
+
+@sg.custom_gradient
+def _square_and_cube(x: Any) -> Any:
+    return (x * x, x * x * x), lambda square, cube: square + cube
+
+
+# Operations that samples cannot make: placeholders, sizes, and what holds Python functions.
+BY_HAND: dict[str, Callable[[], Case]] = {
+    "symbol": lambda: Case(X, (X,)),
+    "parameter": lambda: (lambda p: Case(p, (p,)))(parameter("p", X.type)),
+    "variable": lambda: Case(W, (), (W,)),
+    "dim_value": lambda: Case(ops.dim_value(sg.dim("n")), (X,)),
+    "custom_gradient": lambda: Case(_square_and_cube(X)[0], (X,)),
+    "item": lambda: Case(_square_and_cube(X)[1], (X,)),
+}
+
+
+def case_of(name: str) -> Case:
+    if name in BY_HAND:
+        return BY_HAND[name]()
+    op = REGISTRY[name]
+    sample = next(iter(op.samples(np.random.default_rng(3))))
+    arrays = [np.asarray(array) for array in sample.arrays]
+    inputs = tuple(parameter(f"x{k}", types.of(types.as_dtype(a.dtype), a.shape)) for k, a in enumerate(arrays))
+    return Case(apply(op, inputs, sample.attrs), inputs)
+
+
+def code(case: Case, target: str) -> Any:
+    return compile_body([case.output], case.inputs, case.variables, [], "kernel", find_target(target), ())
+
+
+def test_operations_without_samples_are_tried_by_hand() -> None:
+    assert {name for name, op in REGISTRY.items() if not list(op.samples(np.random.default_rng(3)))} == set(BY_HAND)
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+@pytest.mark.parametrize("name", sorted(name for name, op in REGISTRY.items() if op.lowering != "host"))
+def test_lowered(name: str, target: str) -> None:
+    case = case_of(name)
+    assert name in {node.op.name for node in topological([case.output])}
+    made = code(case, target)
+    assert made.object.startswith(b"\x7fELF")
+    assert "@kernel(" in made.text
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+@pytest.mark.parametrize("name", sorted(name for name, op in REGISTRY.items() if op.lowering == "host"))
+def test_refused_with_a_reason(name: str, target: str) -> None:
+    with pytest.raises(CompileError) as caught:
+        code(case_of(name), target)
+    assert caught.value.what == f"{name}: no machine code for float64 operands"
+
+
+def test_few_operations_are_refused() -> None:
+    assert {name for name, op in REGISTRY.items() if op.lowering == "host"} == {"zeta"}
