@@ -17,7 +17,7 @@ from symgrad.diff.reverse import Reverse, differentiable, linear_map
 from symgrad.diff.rules import Rule, carried
 from symgrad.errors import GradientError
 from symgrad.node import Node, apply, depends_on, topological
-from symgrad.opdef import Constant, Defined, Kind, Linear, Pair, Partials
+from symgrad.opdef import Constant, Defined, Gate, Kind, Linear, Pair, Partials
 from symgrad.types import is_tuple
 
 __all__ = ["Forward", "transpose_rule"]
@@ -112,7 +112,7 @@ class Forward:
         return made
 
     def _partials(self, node: Node, derivative: Partials, own: Sequence[Head | None]) -> Head | None:
-        if node.op.name == "where":
+        if node.op.name == "where" and _is_plain_selection(node, derivative):
             return _where_tangent(node, own)
         parts: list[Head] = []
         for i, head in enumerate(own):
@@ -162,6 +162,12 @@ class Forward:
 
 def _any_zeros(heads: Sequence[Head | None]) -> bool:
     return any(head is not None and head.zeros for head in heads)
+
+
+def _is_plain_selection(node: Node, derivative: Partials) -> bool:
+    """Whether a selection is not a maximum or minimum in disguise, which has a convention at its kink."""
+    partial = derivative.partial(node, 1)
+    return isinstance(partial, Gate) and partial.mask is node.inputs[0] and partial.factor is None
 
 
 def _where_tangent(node: Node, own: Sequence[Head | None]) -> Head | None:
