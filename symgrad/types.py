@@ -25,11 +25,11 @@ __all__ = [
     "TensorType",
     "TupleType",
     "as_dtype",
-    "is_tuple",
     "as_shape",
     "is_bool",
     "is_float",
     "is_integer",
+    "is_tuple",
     "promote",
     "same_shape",
 ]

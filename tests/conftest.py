@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from comparing import assert_same
 
 import symgrad as sg
 from symgrad.interp import evaluate
-
-from comparing import assert_same
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

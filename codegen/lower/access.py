@@ -11,7 +11,6 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-
 from codegen.lower.forms import Axis, Form, Index, axes_of, combine, of_axis, ravel, scale, unravel
 from codegen.lower.instances import Instance, Pool, value_of
 from symgrad import types

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _sizes(model: Model, given: list[str]) -> dict[Atom, int]:
     atoms = {atom for node in model.inputs.values() for size in node.shape for atom in dims.atoms_of(size)}
-    sizes = {atom: _SIZE for atom in atoms}
+    sizes = dict.fromkeys(atoms, _SIZE)
     for text in given:
         name, _, number = text.partition("=")
         atom = next((one for one in atoms if one.label == name), None)

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, NamedTuple
 
-from symgrad import ops
 from symgrad import node as graph
+from symgrad import ops
 from symgrad.batching import batch_closed
 from symgrad.containers import flatten, unflatten
 from symgrad.diff.forward import transpose_rule

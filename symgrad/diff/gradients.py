@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from symgrad import ops, types
+from symgrad import ops
 from symgrad.batching import vectorize
 from symgrad.diff.forward import Forward
 from symgrad.diff.heads import Head, materialize

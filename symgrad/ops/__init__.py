@@ -50,7 +50,6 @@ from symgrad.ops.elementwise import (
     logical_or,
     logical_xor,
     masked_multiply,
-    zero_multiply,
     maximum,
     minimum,
     multiply,
@@ -71,6 +70,7 @@ from symgrad.ops.elementwise import (
     tanh,
     trunc,
     where,
+    zero_multiply,
     zeta,
 )
 from symgrad.ops.indexing import gather, one_hot, scatter_add, scatter_set

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from symgrad import node as graph
-from symgrad.dims import Size
 from symgrad.errors import GradientError
 from symgrad.node import Node, apply
 from symgrad.opdef import Constant, Kind, Linear, OpDef, Pair, Sample, register

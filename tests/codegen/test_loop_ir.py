@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from comparing import assert_same
+from loops import interpret, lower, program_of
 
 import symgrad as sg
 from codegen.lower.loopir import For, Nest, Scatter, Store, statements, text
-from loops import interpret, lower, program_of
 from symgrad import types
 from symgrad.backend import find_backend
 from symgrad.errors import CompileError
@@ -17,8 +18,6 @@ from symgrad.interp import evaluate
 from symgrad.node import apply
 from symgrad.opdef import REGISTRY, Kind
 from symgrad.ops.source import parameter
-
-from comparing import assert_same
 
 find_backend("llvm")
 GOLDEN = Path(__file__).parent / "golden"

@@ -11,9 +11,9 @@ import itertools
 import numpy as np
 import pytest
 import sympy
+from runners import both_floats, both_ways, close, compiled, interpreted
 
 import symgrad as sg
-from runners import both_floats, both_ways, close, compiled, interpreted
 
 # -- scalars --------------------------------------------------------------------------------------------------------
 # name: (function with a pole or an end of its domain, the point, a point beyond which it is harmless, SymPy's form)

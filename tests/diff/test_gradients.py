@@ -9,9 +9,9 @@ import mpmath
 import numpy as np
 import pytest
 import sympy
+from runners import both_floats, both_ways, close, interpreted
 
 import symgrad as sg
-from runners import both_floats, both_ways, close, interpreted
 from symgrad.errors import DTypeError, GradientError, ShapeError, SymgradError, UnconnectedGradientError
 from symgrad.node import topological
 from symgrad.ops.elementwise import ELEMENTWISE

@@ -20,7 +20,7 @@ from symgrad.check import check_gradients
 from symgrad.errors import DTypeError, KernelIndexError, ShapeError, SymgradError, TraceError
 from symgrad.interp import evaluate
 
-I = np.index_exp  # noqa: E741
+I = np.index_exp
 SHAPE = (5, 4, 3)
 MASK = np.array([True, False, True, True, False])
 MASK2 = np.arange(20).reshape(5, 4) % 3 == 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from comparing import assert_same
 
 import symgrad as sg
 from symgrad import types
@@ -20,7 +21,6 @@ from symgrad.node import apply
 from symgrad.opdef import REGISTRY, Kind, Linear
 from symgrad.ops.source import parameter
 from symgrad.verify import verify
-from comparing import assert_same
 
 find_backend("llvm")  # registers everything that registers anything
 

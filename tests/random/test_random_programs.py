@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from comparing import assert_same
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from programs import Program, concrete, programs
 
 import symgrad as sg
-from comparing import assert_same
-from programs import Program, concrete, programs
 from symgrad.interp import evaluate
 from symgrad.referee import exact_slope, exact_values
 from symgrad.rewrite import EXACT, STABLE, rewrite

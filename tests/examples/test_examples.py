@@ -1,0 +1,50 @@
+"""Every example runs and agrees with what it did not compute itself."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+DATA = Path(__file__).resolve().parents[1] / "data" / "adbench"
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("*.py")), ids=lambda path: path.stem)
+def test_runs(path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [str(path)])
+    runpy.run_path(str(path), run_name="__main__")
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["gmm", "ba"])
+def test_adbench_agrees_with_the_references(name):
+    module = runpy.run_path(str(EXAMPLES / "adbench" / f"{name}.py"))
+    files = sorted(DATA.glob(f"{name}_*.txt"))
+    assert files
+    for file in files:
+        if file.with_suffix(".npz").exists():
+            assert module["main"](file) <= 1e-10
+
+
+def test_digits_equal_a_numpy_transcription():
+    """One epoch of the compiled step and of the same formulas in NumPy."""
+    module = runpy.run_path(str(EXAMPLES / "softmax_regression.py"))
+    images, labels = module["digits"]()
+    targets = np.eye(10)[labels]
+    W, b, step = module["training_step"]()
+    own_W, own_b, rate = np.zeros((64, 10)), np.zeros(10), module["RATE"]
+    for start in range(0, 1000, 100):
+        x, t = images[start : start + 100], targets[start : start + 100]
+        scores = x @ own_W + own_b
+        shifted = np.exp(scores - scores.max(1, keepdims=True))
+        chances = shifted / shifted.sum(1, keepdims=True)
+        cost = -np.mean(np.sum(t * np.log(chances), axis=1))
+        np.testing.assert_allclose(step(x, t), cost, rtol=1e-12)
+        change = (chances - t) / len(x)
+        own_W, own_b = own_W - rate * x.T @ change, own_b - rate * change.sum(0)
+    np.testing.assert_allclose(W.value, own_W, rtol=1e-10, atol=1e-13)
+    np.testing.assert_allclose(b.value, own_b, rtol=1e-10, atol=1e-13)
