@@ -44,7 +44,7 @@ class LlvmBackend:
         name = made.spec.name
         loaded = load_object(made.object, [name, f"{name}_workspace"])
         arrays = [node.attrs.state.array for node in _variables(request)]
-        kernel = make_kernel(
+        kernel: Any = make_kernel(
             made.spec,
             loaded[name],
             loaded[f"{name}_workspace"],
@@ -96,5 +96,5 @@ add_member("signature", property(lambda self: self.__signature__))
 add_member("stats", property(lambda self: statistics(self.compiled, self.request.graph)))
 add_member("__reduce__", lambda self: (_rebuild, (self.request,)))
 
-state.exclusive = holding
+state.exclusive = holding  # type: ignore[attr-defined]
 backend = LlvmBackend()

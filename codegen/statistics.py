@@ -65,7 +65,9 @@ def _block_flops(body: Sequence[Any]) -> Size:
         if isinstance(one, Let) and is_float(one.dtype) and one.op not in _FREE:
             total = total + 1
         elif isinstance(one, For):
-            inside = _block_flops(one.body) + sum(1 for carry in one.carries if is_float(carry.dtype) and not carry.inner)
+            inside = _block_flops(one.body) + sum(
+                1 for carry in one.carries if is_float(carry.dtype) and not carry.inner
+            )
             total = total + one.axis.extent * inside
     return total
 

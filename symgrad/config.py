@@ -35,7 +35,8 @@ class Settings:
     rule_check: str = "warn"
 
 
-_settings: ContextVar[Settings] = ContextVar("symgrad_settings", default=Settings())
+_DEFAULTS = Settings()
+_settings: ContextVar[Settings] = ContextVar("symgrad_settings", default=_DEFAULTS)
 
 
 def current() -> Settings:

@@ -438,9 +438,9 @@ def _bound_of_difference(size: Dim) -> int | None:
                 return max(known, default=None)
             return min(known) if len(known) == len(choices) else None
     for atom, c in single:
-        if c < 0 and atom.kind == "//" and isinstance(atom.operands[1], int) and atom.operands[1] > 0:
+        left, k = atom.operands if atom.kind == "//" else (0, 0)
+        if c < 0 and isinstance(k, int) and k > 0:
             # floor(a / k) <= a / k
-            left, k = atom.operands
             scaled = _lower_bound(_sum(_scale(substitute(size, {atom: 0}), k), _scale(left, c), 1))
             return None if scaled is None else -(-scaled // k)
     return None
@@ -540,7 +540,7 @@ def _assumptions() -> _Assumptions:
     return _assumed.get(_NOTHING)
 
 
-class assume:
+class assume:  # noqa: N801 (reads as a statement)
     """State that dimensions are equal; kernels check it when they are called.
 
     Holds from here on, or, used as a context manager, inside the block only.

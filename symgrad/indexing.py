@@ -117,7 +117,9 @@ def _plan(x: Any, key: Any) -> _Plan:
             box.append(Pick(place))
     if arrays:
         arrays = ops.broadcast_together(arrays, "index arrays")
-    return _Plan(tuple(reach), tuple(box), tuple(new_axes), tuple(arrays), tuple(array_axes), _target(groups, array_axes))
+    return _Plan(
+        tuple(reach), tuple(box), tuple(new_axes), tuple(arrays), tuple(array_axes), _target(groups, array_axes)
+    )
 
 
 def _target(groups: Sequence[bool], array_axes: Sequence[int]) -> int:

@@ -143,7 +143,10 @@ def _infix(name: str, args: Sequence[Piece]) -> Piece:
     right = level if associative else _QUOTIENT + 1 if level == _REMAINDER else level + 1
     parts = [_wrapped(args[0], left), _wrapped(args[1], right)]
     if name != "matmul":  # Python gives @ the rank of *, so a matrix product among factors needs its brackets
-        parts = [f"({part})" if piece[1] == _MATMUL and part == piece[0] else part for part, piece in zip(parts, args, strict=True)]
+        parts = [
+            f"({part})" if piece[1] == _MATMUL and part == piece[0] else part
+            for part, piece in zip(parts, args, strict=True)
+        ]
     return f"{parts[0]} {sign} {parts[1]}", level
 
 

@@ -70,7 +70,9 @@ def _embedded() -> str:
         tree = ast.parse(source)
         bodies.append(_body(tree, source))
         taken["builtins"] |= {
-            one.id for one in ast.walk(tree) if isinstance(one, ast.Name) and one.id != "_" and hasattr(builtins, one.id)
+            one.id
+            for one in ast.walk(tree)
+            if isinstance(one, ast.Name) and one.id != "_" and hasattr(builtins, one.id)
         }
         for one in tree.body:
             if isinstance(one, ast.Import):

@@ -269,7 +269,9 @@ class Memory:
             for k in units:
                 lanes = range(k, k + units.step)
                 own = values if len(units) == 1 else [self.f.shuffle(value, None, lanes) for value in values]
-                store_rows(self.f, rows[k : k + units.step], own, lambda lane, store, k=k: guard(k + lane, store))  # type: ignore[misc]
+                store_rows(
+                    self.f, rows[k : k + units.step], own, lambda lane, store, k=k, guard=guard: guard(k + lane, store)
+                )  # type: ignore[misc]
 
     def _store_lanes(self, buffer: Buffer, offset: Offset, value: Value, element: Type, add: bool) -> None:
         """Lane by lane, in order."""

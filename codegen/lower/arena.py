@@ -36,13 +36,10 @@ def stage_uses(stage: Any) -> Use:
     reads: set[Buffer] = set()
     writes: set[Buffer] = set()
     if isinstance(stage, Nest):
-        for one in statements(stage.body):
-            if isinstance(one, Load):
-                reads.add(one.buffer)
-            elif isinstance(one, (Store, Scatter)):
-                writes.add(one.buffer)
-                if one.add:
-                    reads.add(one.buffer)
+        every = list(statements(stage.body))
+        stored = [one for one in every if isinstance(one, (Store, Scatter))]
+        reads |= {one.buffer for one in every if isinstance(one, Load)} | {one.buffer for one in stored if one.add}
+        writes |= {one.buffer for one in stored}
     elif isinstance(stage, Product):
         reads |= {stage.a.buffer, stage.b.buffer}
         writes.add(stage.c.buffer)

@@ -211,8 +211,7 @@ def choose_lane(goals: Sequence[Goal], axes: Sequence[Axis]) -> Axis | None:
         own = dict(offset.terms) if offset.__class__ is Form else {}
         for axis in axes:
             score[axis] += weight * _contiguity(own.get(axis, 0), axis in varying)
-    best = max(axes, key=lambda axis: (score[axis], axes.index(axis)), default=None)
-    return best
+    return max(axes, key=lambda axis: (score[axis], axes.index(axis)), default=None)
 
 
 def _contiguity(coefficient: Size, varies: bool) -> float:

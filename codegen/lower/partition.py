@@ -212,7 +212,8 @@ class _Plan:
         place, early = self.stored[node], node in self.early
         if is_product(node, LIMIT):
             a, b = (as_view(one, self.stored) for one in node.inputs)
-            assert a is not None and b is not None
+            assert a is not None
+            assert b is not None
             stages = tuple(product_stages(node, a, b, place))
             tasks.append(_Task(level, early, None, stages, None))
             return level

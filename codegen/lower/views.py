@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 from codegen.lower.access import Stored, reshape_groups, row_major
@@ -88,7 +89,7 @@ def _reshaped(x: Node, node: Node, view: Stored) -> Stored | None:
             strides += [0] * (outside[1] - outside[0])
             continue
         relevant = [axis for axis in own if not types.same_shape((x.shape[axis],), (1,))]
-        for axis, following in zip(relevant, relevant[1:], strict=False):
+        for axis, following in itertools.pairwise(relevant):
             if not types.same_shape((view.strides[axis],), (view.strides[following] * x.shape[following],)):
                 return None
         last = view.strides[relevant[-1]] if relevant else 0

@@ -53,10 +53,22 @@ def load(path):
     if rest.size == 17:
         i = np.arange(p)
         observed = np.stack([i % n, i % m], axis=1)
-        return np.tile(rest[:11], (n, 1)), np.tile(rest[11:14], (m, 1)), np.full(p, rest[14]), observed, np.tile(rest[15:], (p, 1))
+        return (
+            np.tile(rest[:11], (n, 1)),
+            np.tile(rest[11:14], (m, 1)),
+            np.full(p, rest[14]),
+            observed,
+            np.tile(rest[15:], (p, 1)),
+        )
     cameras, points, table = np.split(rest, [11 * n, 11 * n + 3 * m])
     table = table.reshape(p, 5)
-    return cameras.reshape(n, 11), points.reshape(m, 3), table[:, 2].copy(), table[:, :2].astype(np.int64), table[:, 3:].copy()
+    return (
+        cameras.reshape(n, 11),
+        points.reshape(m, 3),
+        table[:, 2].copy(),
+        table[:, :2].astype(np.int64),
+        table[:, 3:].copy(),
+    )
 
 
 def compiled():
@@ -82,7 +94,9 @@ def main(path=DATA / "ba_own_n2_m10_p24_zero_rotation.txt", reference=None):
     outputs = kernel(*inputs)
     with np.load(reference or Path(path).with_suffix(".npz")) as expected:
         names = ("r", "w_err", "blocks", "dw")
-        rho = max(closeness(out, expected[name].reshape(-1, *out.shape[1:])) for out, name in zip(outputs, names, strict=True))
+        rho = max(
+            closeness(out, expected[name].reshape(-1, *out.shape[1:])) for out, name in zip(outputs, names, strict=True)
+        )
     print(f"{len(outputs[0])} observations, largest deviation from the reference {rho:.1e}")
     return rho
 

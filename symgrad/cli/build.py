@@ -19,7 +19,9 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     for name, what in (("grad", "gradient"), ("jacobian", "Jacobian"), ("hessian", "Hessian")):
-        parser.add_argument(f"--{name}", action="append", default=[], metavar="ARG", help=f"also the {what} by this argument")
+        parser.add_argument(
+            f"--{name}", action="append", default=[], metavar="ARG", help=f"also the {what} by this argument"
+        )
     parser.add_argument("-o", "--output", default="build", help="directory (default: build)")
     parser.add_argument("--name", help="base name of the files (default: the function's)")
     parser.add_argument("--target", default="native", help="machine (default: native)")

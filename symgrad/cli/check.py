@@ -20,7 +20,9 @@ _SIZE = 5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
-    parser.add_argument("--size", action="append", default=[], metavar="NAME=SIZE", help=f"of a dynamic dimension (default {_SIZE})")
+    parser.add_argument(
+        "--size", action="append", default=[], metavar="NAME=SIZE", help=f"of a dynamic dimension (default {_SIZE})"
+    )
     parser.add_argument("--order", type=int, default=2, help="highest order checked (default 2)")
     parser.add_argument("--points", type=int, default=3, help="number of random points (default 3)")
     parser.add_argument("--seed", type=int, default=0)
@@ -36,7 +38,9 @@ def _sizes(model: Model, given: list[str]) -> dict[Atom, int]:
         name, _, number = text.partition("=")
         atom = next((one for one in atoms if one.label == name), None)
         if atom is None or not number.isdigit():
-            raise SymgradError(f"--size {text!r} is no NAME=SIZE of a dynamic dimension", hint=f"dimensions: {sorted(map(str, atoms))}")
+            raise SymgradError(
+                f"--size {text!r} is no NAME=SIZE of a dynamic dimension", hint=f"dimensions: {sorted(map(str, atoms))}"
+            )
         sizes[atom] = int(number)
     return sizes
 
@@ -58,7 +62,9 @@ def run(options: argparse.Namespace) -> int:
     rng = np.random.default_rng(options.seed)
     for number in range(options.points):
         point = _point(model, sizes, options, rng)
-        report = check_gradients(model.function, *point, order=options.order, seed=options.seed, compiled=options.compiled)
+        report = check_gradients(
+            model.function, *point, order=options.order, seed=options.seed, compiled=options.compiled
+        )
         print(
             f"point {number + 1}: {report.checked} derivatives agree, largest relative deviation {report.worst:.1e}"
             + (f", {report.refereed} decided by exact values" if report.refereed else "")

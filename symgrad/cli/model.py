@@ -70,7 +70,9 @@ def parse_argument(text: str) -> tuple[str, TensorType]:
     if match is None or match["dtype"] not in {*_DTYPES, *_DTYPES.values()}:
         raise DTypeError(f"--arg {text!r} is no NAME:TYPE", hint=f"x:f64[n,3]; element types {', '.join(_DTYPES)}")
     sizes = [size for size in (match["shape"] or "").split(",") if size]
-    return match["name"], TensorType([int(size) if size.isdigit() else size for size in sizes], _DTYPES.get(match["dtype"], match["dtype"]))
+    return match["name"], TensorType(
+        [int(size) if size.isdigit() else size for size in sizes], _DTYPES.get(match["dtype"], match["dtype"])
+    )
 
 
 def load_function(text: str) -> Callable[..., Any]:

@@ -79,7 +79,10 @@ class Forward:
             return self._transposed_rule(rule, node, own)
         if node.op.name == "stop_gradient" and node.attrs.order > 1:
             return self._stopped(node)
-        derivative = node.op.derivative
+        return self._declared(node, node.op.derivative, own)
+
+    def _declared(self, node: Node, derivative: Any, own: Sequence[Head | None]) -> Head | None:
+        """By the operation's declaration."""
         if isinstance(derivative, Partials):
             return self._partials(node, derivative, own)
         if isinstance(derivative, Linear):
@@ -88,7 +91,11 @@ class Forward:
             if _any_zeros(own) and node.op.kind is Kind.REDUCTION:
                 return linear_map(lambda given: [derivative.jvp(node, given)], node.inputs, own)[0]
             value = derivative.jvp(node, [None if head is None else head.value for head in own])
-            return None if value is None else Head(value, zeros=_any_zeros(own) or node.op.name in ("max", "min", "scatter_set"))
+            return (
+                None
+                if value is None
+                else Head(value, zeros=_any_zeros(own) or node.op.name in ("max", "min", "scatter_set"))
+            )
         if isinstance(derivative, Defined):
             assert node.op.define is not None
             value = node.op.define(node.inputs, node.attrs)

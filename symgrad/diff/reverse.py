@@ -7,7 +7,7 @@ meet and nowhere else; a structurally zero cotangent does not exist (None).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from symgrad import ops, types
 from symgrad.diff.heads import MASKED_PRODUCTS, Head, add_heads, apply_partial, materialize, through_sum
@@ -147,19 +147,8 @@ class Reverse:
             self.items.setdefault(node.inputs[0], {}).setdefault(node.attrs.position, []).append(head)
         elif node.op.name == "stop_gradient" and node.attrs.order > 1:
             self._pass_stopped(node, head)
-        elif isinstance(derivative, Partials):
-            self._pass_partials(node, derivative, head)
-        elif isinstance(derivative, Linear):
-            self._pass_linear(node, derivative, head)
-        elif isinstance(derivative, Pair):
-            self._pass_pair(node, derivative, head)
-        elif isinstance(derivative, Defined):
-            self._pass_defined(node, head)
-        elif isinstance(derivative, Constant):
-            if derivative.connected:
-                for one in node.inputs:
-                    if one in self.active and one.type.dtype is node.type.dtype:
-                        self._give(one, Head(ops.zeros_like(one), zeros=True))
+        elif derivative.__class__ in self._PASSES:
+            self._PASSES[derivative.__class__](self, node, derivative, head)
         else:
             raise GradientError(f"{node.op.name}: no derivative is declared", where=next(iter(node.lines), None))
 
@@ -220,14 +209,28 @@ class Reverse:
         for source, passed in inner.run([polynomial], [head]).items():
             self._give(source, passed)
 
-    def _pass_defined(self, node: Node, head: Head) -> None:
+    def _pass_constant(self, node: Node, derivative: Constant, head: Head) -> None:
+        """Zeros, where a value that is constant almost everywhere counts as connected."""
+        for one in node.inputs if derivative.connected else ():
+            if one in self.active and one.type.dtype is node.type.dtype:
+                self._give(one, Head(ops.zeros_like(one), zeros=True))
+
+    def _pass_defined(self, node: Node, derivative: Defined, head: Head) -> None:
         """Through the definition, whose leaves are the node's inputs."""
         assert node.op.define is not None
         value = node.op.define(node.inputs, node.attrs)
         wanted = [one for one in node.inputs if one in self.active]
-        inner = Reverse([value], wanted, [one for one in node.inputs], self.replaced, None)
+        inner = Reverse([value], wanted, list(node.inputs), self.replaced, None)
         for one, passed in inner.run([value], [head]).items():
             self._give(one, passed)
+
+    _PASSES: ClassVar[dict[type, Callable[..., None]]] = {
+        Partials: _pass_partials,
+        Linear: _pass_linear,
+        Pair: _pass_pair,
+        Defined: _pass_defined,
+        Constant: _pass_constant,
+    }
 
     def _pass_tuple(self, node: Node) -> None:
         """Contributions of a node with several results, once all of them have arrived."""

@@ -213,7 +213,7 @@ def einsum(expression: str, *operands: Any) -> Any:
     if arrow:
         output = _parse(right, spread + len(right.replace("...", "")), spread, expression)
     else:
-        output = [label for label in range(-spread, 0)] + sorted(
+        output = list(range(-spread, 0)) + sorted(
             label for label in set(every) if label >= 0 and every.count(label) == 1
         )
     nodes, labels = _drop_stretched(nodes, labels)
@@ -559,6 +559,6 @@ def cross(a: Any, b: Any, axis: int = -1) -> Any:
     place = coerce.normalize_axis(axis, a.ndim, "cross")
     if not types.same_shape((a.shape[place],), (3,)):
         raise ShapeError(f"cross: axis {axis} of {coerce.shape_text(a.shape)} is not of size 3", where=user_line())
-    order = tuple(k for k in range(a.ndim) if k != place) + (place,)
+    order = (*(k for k in range(a.ndim) if k != place), place)
     made = apply(CROSS, (transpose(a, order), transpose(b, order)))
     return transpose(made, tuple(int(k) for k in np.argsort(order)))

@@ -194,7 +194,7 @@ def _operand(sign: float) -> Partial:
 
 
 def _divide_partial(node: Node, i: int) -> Any:
-    a, b = node.inputs
+    _, b = node.inputs
     return divide(1, b) if i == 0 else negative(divide(node, b))
 
 
@@ -487,8 +487,22 @@ def _extremum_partial(larger: bool, operands: Sequence[Node], i: int) -> Gate:
 
 
 absolute = declare("absolute", 1, Rule.NUMBER, np.absolute, math=_sympy("Abs"), partial=_absolute_partial)
-maximum = declare("maximum", 2, Rule.ANY, np.maximum, math=_sympy("Max"), partial=lambda node, i: _extremum_partial(True, node.inputs, i))
-minimum = declare("minimum", 2, Rule.ANY, np.minimum, math=_sympy("Min"), partial=lambda node, i: _extremum_partial(False, node.inputs, i))
+maximum = declare(
+    "maximum",
+    2,
+    Rule.ANY,
+    np.maximum,
+    math=_sympy("Max"),
+    partial=lambda node, i: _extremum_partial(True, node.inputs, i),
+)
+minimum = declare(
+    "minimum",
+    2,
+    Rule.ANY,
+    np.minimum,
+    math=_sympy("Min"),
+    partial=lambda node, i: _extremum_partial(False, node.inputs, i),
+)
 
 
 def _relu_partial(node: Node, i: int) -> Any:

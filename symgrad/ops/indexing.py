@@ -204,7 +204,7 @@ def _winners(node: Node) -> Node:
 def _vjp_scatter_set(node: Node, head: Node, wanted: Any) -> list[Node | None]:
     from symgrad import ops
 
-    base, updates, *indices = node.inputs
+    _, updates, *indices = node.inputs
     out: list[Node | None] = [None] * len(node.inputs)
     if wanted[0]:
         out[0] = scatter_set(head, zeros_like(updates), indices, node.attrs.axis)

@@ -223,8 +223,11 @@ def _float_node(x: Any, who: str) -> Any:
     return elementwise.cast(node, types.FLOAT64)
 
 
+_BY_DEFINITION = Defined()
+
+
 def _defined(
-    name: str, infer: Any, evaluate: Any, define: Any, samples: Any, doc: str, derivative: Derivative = Defined()
+    name: str, infer: Any, evaluate: Any, define: Any, samples: Any, doc: str, derivative: Derivative = _BY_DEFINITION
 ) -> OpDef:
     return register(
         OpDef(

@@ -1,4 +1,4 @@
-"""The rewrite engine.  In: a graph and a list of rules.  Out: a graph of equal value, the same object where nothing changed.
+"""The rewrite engine.  In: a graph and rules.  Out: a graph of equal value, the same object where nothing changed.
 
 Each node is rebuilt on rewritten inputs, then the rules of its operation are tried until none applies; what a rule
 returns is rewritten in turn.  The engine remembers every node, so work is linear in nodes, and stops applying rules

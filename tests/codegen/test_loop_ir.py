@@ -116,7 +116,12 @@ def test_one_nest_for_results_of_one_index_space():
 
 def test_repeated_positions_are_scattered_in_order():
     program = program_of(*PROGRAMS["scatter_add"])
-    assert any(isinstance(one, Scatter) and one.add for stage in program.stages if isinstance(stage, Nest) for one in statements(stage.body))
+    assert any(
+        isinstance(one, Scatter) and one.add
+        for stage in program.stages
+        if isinstance(stage, Nest)
+        for one in statements(stage.body)
+    )
 
 
 def test_small_axes_are_unrolled():

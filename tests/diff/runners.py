@@ -36,5 +36,8 @@ def close(got: Any, want: Any, dtype: Any = "float64", rtol: float | None = None
         return
     small = 1e-13 if got.dtype == np.float64 else 1e-5
     np.testing.assert_allclose(
-        got, want, rtol=rtol or 100 * small, atol=small * max(1.0, np.max(np.abs(want), initial=0, where=np.isfinite(want)))
+        got,
+        want,
+        rtol=rtol or 100 * small,
+        atol=small * max(1.0, np.max(np.abs(want), initial=0, where=np.isfinite(want))),
     )

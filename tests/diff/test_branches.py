@@ -185,7 +185,11 @@ OTHERS = {
     "abs at its kink": (lambda x: abs(np.sqrt(x)) + smooth(x), 0.0, smooth),
     "root of a maximum": (lambda x: np.sqrt(np.maximum(x**2 - 4, 0)) + smooth(x), 1.0, smooth),
     "root of a relu": (lambda x: np.sqrt(sg.nn.relu(x - 1)) + smooth(x), 0.5, smooth),
-    "logarithm of a clipped ratio": (lambda x: np.log(np.clip(x, 1e-3, 1.0)) * x, -1.0, lambda x: sympy.log("1/1000") * x),
+    "logarithm of a clipped ratio": (
+        lambda x: np.log(np.clip(x, 1e-3, 1.0)) * x,
+        -1.0,
+        lambda x: sympy.log("1/1000") * x,
+    ),
     "max of a stack": (lambda x: np.max(sg.stack([np.sqrt(x), smooth(x)])), 0.0, smooth),
     "min of a stack": (lambda x: np.min(sg.stack([1 / x, smooth(x)])), 0.0, smooth),
     "argument of a sign": (lambda x: np.sign(np.sqrt(x)) + smooth(x), 0.25, lambda x: smooth(x) + 1),
@@ -223,7 +227,10 @@ ARRAYS = {
     "sum": (lambda x: np.sum(safe(np.sqrt, x)), S1),
     "sum of a product": (lambda x: np.sum(safe(np.log, x) * x), L1 * x1),
     "broadcast condition": (lambda x: np.sum(sg.where(x[1] < 0, np.sqrt(x), x**3)), x0**3 + x1**3 + x2**3),
-    "scalar condition, reduced branch": (lambda x: sg.where(x[0] > 0, np.sum(1 / x), np.sum(x * x)), x0**2 + x1**2 + x2**2),
+    "scalar condition, reduced branch": (
+        lambda x: sg.where(x[0] > 0, np.sum(1 / x), np.sum(x * x)),
+        x0**2 + x1**2 + x2**2,
+    ),
     "scalar condition, norm": (lambda x: sg.where(x[0] > 0, sg.norm(1 / x), x[1] * x[2]), x1 * x2),
     "scalar condition, mean of logs": (lambda x: sg.where(x[0] > 0, np.mean(np.log(x)), x[1] ** 3), x1**3),
     "scalar condition, prod": (lambda x: sg.where(x[0] > 0, np.prod(1 / x), x[1] ** 3), x1**3),
@@ -258,7 +265,10 @@ ARRAYS = {
     "one row of a matmul": (lambda x: (sg.stack([1 / x, x]) @ x)[1], x0**2 + x1**2 + x2**2),
     "one entry of an outer product": (lambda x: np.outer(1 / x, x)[1, 0], x0 / x1),
     "einsum": (lambda x: sg.where(x[0] > 0, np.einsum("i,ij,j->", 1 / x, np.ones((3, 3)), x), x[1] ** 3), x1**3),
-    "einsum of three variables": (lambda x: sg.where(x[0] > 0, np.einsum("i,i,i->", x, x + 1, 1 / x), x[1] ** 3), x1**3),
+    "einsum of three variables": (
+        lambda x: sg.where(x[0] > 0, np.einsum("i,i,i->", x, x + 1, 1 / x), x[1] ** 3),
+        x1**3,
+    ),
     "one entry of an einsum": (lambda x: np.einsum("i,j->ij", np.sqrt(x), x)[1, 2], S1 * x2),
     "one entry of a batched product": (
         lambda x: np.matmul(sg.stack([sg.stack([1 / x, x]), sg.stack([x, x])]), x)[1, 0],
@@ -340,7 +350,9 @@ def test_arrays_vmapped(names):
     assert not wrong
 
 
-@pytest.mark.parametrize("overflow", [np.exp, np.cosh, np.sinh, lambda x: np.exp2(x * 2)], ids=["exp", "cosh", "sinh", "exp2"])
+@pytest.mark.parametrize(
+    "overflow", [np.exp, np.cosh, np.sinh, lambda x: np.exp2(x * 2)], ids=["exp", "cosh", "sinh", "exp2"]
+)
 def test_an_overflow_in_a_contraction_that_is_not_taken(overflow):
     """where(x0 < 10, sum(A f(x)), ...) at x0 = 1000: nothing comes back from the product, also not to A."""
     x, A = sg.symbol("x", (2,)), sg.symbol("A", (2, 2))
@@ -358,7 +370,10 @@ PARTLY_INFINITE = {
     "logarithm": (lambda x: np.concatenate([np.log(x[:1]), x[1:]]), [[np.inf, 0], [0, 1]]),
     "both, separately": (lambda x: sg.stack([np.sqrt(x[0]) + x[1], x[0] * x[1]]), [[np.inf, 1], [2, 0]]),
     "product": (lambda x: sg.stack([np.prod(sg.stack([np.sqrt(x[0]), x[1]])), x[1]]), [[np.inf, 0], [0, 1]]),
-    "product of a reciprocal": (lambda x: sg.stack([np.prod(sg.stack([1 / x[0], x[1]])), x[1]]), [[-np.inf, np.inf], [0, 1]]),
+    "product of a reciprocal": (
+        lambda x: sg.stack([np.prod(sg.stack([1 / x[0], x[1]])), x[1]]),
+        [[-np.inf, np.inf], [0, 1]],
+    ),
     "norms": (lambda x: sg.stack([sg.norm(x[:1]), sg.norm(x[1:])]), [[0, 0], [0, 1]]),
     "matmul": (lambda x: np.eye(2) @ np.sqrt(x), [[np.inf, 0], [0, 1 / np.sqrt(8.0)]]),
     "einsum": (lambda x: np.einsum("ij,j->i", np.eye(2), np.sqrt(x)), [[np.inf, 0], [0, 1 / np.sqrt(8.0)]]),
@@ -406,7 +421,9 @@ def test_repeated_gradients_of_an_element_of_a_root(run):
         close(got, [0.0, want])
 
 
-@pytest.mark.parametrize("function", [np.log, np.sqrt, lambda x: 1 / x, lambda x: x**-0.5], ids=["log", "sqrt", "1/x", "power"])
+@pytest.mark.parametrize(
+    "function", [np.log, np.sqrt, lambda x: 1 / x, lambda x: x**-0.5], ids=["log", "sqrt", "1/x", "power"]
+)
 @pytest.mark.parametrize(
     "pick", [lambda v: v[1:], lambda v: v[np.array([2, 1])], lambda v: v[:0:-1]], ids=["range", "gather", "backwards"]
 )
@@ -505,7 +522,11 @@ def test_jax_18562_hessian_of_a_pair_potential(run):
         near = np.linalg.norm(point[i] - point[j]) <= 0.8
         total += 5 - 3 * square if near else 4 * (square**-6 - square**-3)
     place = dict(zip(symbols, point.ravel(), strict=True))
-    close(slope, [[float(sympy.diff(total, symbols[2 * i + k]).subs(place)) for k in range(2)] for i in range(3)], rtol=1e-9)
+    close(
+        slope,
+        [[float(sympy.diff(total, symbols[2 * i + k]).subs(place)) for k in range(2)] for i in range(3)],
+        rtol=1e-9,
+    )
     want = [[float(sympy.diff(total, p, q).subs(place)) for q in symbols] for p in symbols]
     close(hessian.reshape(6, 6), want, rtol=1e-9)
 
@@ -783,9 +804,7 @@ def residual(camera, point, weight, feature):
     square = np.sum(r * r)
     theta = np.sqrt(square)
     axis = r / theta
-    turned = (
-        D * np.cos(theta) + np.cross(axis, D) * np.sin(theta) + axis * (axis @ D) * (1 - np.cos(theta))
-    )
+    turned = D * np.cos(theta) + np.cross(axis, D) * np.sin(theta) + axis * (axis @ D) * (1 - np.cos(theta))
     Y = sg.where(np.equal(square, 0.0), D + np.cross(r, D), turned)
     e = Y[:2] / Y[2]
     q = np.sum(e * e)
@@ -828,7 +847,9 @@ def test_bundle_adjustment_jacobian(run, mode, rotation):
 
 def test_bundle_adjustment_over_a_batch():
     """Observations of a camera at rest and of one that turns, together."""
-    cameras = np.array([[0, 0, 0, 0.5, -0.3, 0.2, 1.2, 0.05, -0.04, 0.1, -0.02], [0.1, -0.2, 0.3, 0, 0, 0, 1, 0, 0, 0, 0]])
+    cameras = np.array(
+        [[0, 0, 0, 0.5, -0.3, 0.2, 1.2, 0.05, -0.04, 0.1, -0.02], [0.1, -0.2, 0.3, 0, 0, 0, 1, 0, 0, 0, 0]]
+    )
     points = np.array([[0.7, 0.4, 3.0], [0.2, -0.1, 2.0]])
     weights, feature = np.array([0.9, 1.1]), np.array([0.1, -0.2])
     blocks = sg.vmap(sg.jacobian(lambda c, p, w: residual(c, p, w, feature), (0, 1, 2)))(cameras, points, weights)

@@ -515,7 +515,9 @@ EXACT = {
     "softplus": lambda x: mpmath.log(1 + mpmath.exp(x)), "relu": lambda x: max(x, mpmath.mpf(0)),
 }  # fmt: skip
 CONSTANT = {"sign", "floor", "ceil", "rint", "trunc", "isnan", "isfinite", "logical_not"}
-UNARY = [name for name, one in ELEMENTWISE.items() if one.arity == 1 and name not in CONSTANT and hasattr(one.op, "math")]
+UNARY = [
+    name for name, one in ELEMENTWISE.items() if one.arity == 1 and name not in CONSTANT and hasattr(one.op, "math")
+]
 
 
 @pytest.mark.parametrize("name", UNARY)

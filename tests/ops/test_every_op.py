@@ -115,7 +115,9 @@ def test_compiled_derivatives(op, k, dtype):
         return
     want = evaluate(outputs, dict(zip(inputs, arrays, strict=True)))
     for one, other in zip(kernel(*arrays), want, strict=True):
-        assert_same(one, other, **({"rtol": 2e-4, "atol": 1e-4} if dtype == "float32" else {"rtol": 1e-9, "atol": 1e-9}))
+        assert_same(
+            one, other, **({"rtol": 2e-4, "atol": 1e-4} if dtype == "float32" else {"rtol": 1e-9, "atol": 1e-9})
+        )
 
 
 @pytest.mark.parametrize(("op", "k"), CASES)
@@ -128,8 +130,15 @@ def test_vectorised(op, k):
     inputs, node = build(op, arrays, sample.attrs)
     size = 3
     rng = np.random.default_rng(k)
-    for chosen in {(True,) * len(arrays), (True,) + (False,) * (len(arrays) - 1), (False,) * (len(arrays) - 1) + (True,)}:
-        stacks = [np.stack([_varied(a, rng) for _ in range(size)]) if own else a for a, own in zip(arrays, chosen, strict=True)]
+    for chosen in {
+        (True,) * len(arrays),
+        (True,) + (False,) * (len(arrays) - 1),
+        (False,) * (len(arrays) - 1) + (True,),
+    }:
+        stacks = [
+            np.stack([_varied(a, rng) for _ in range(size)]) if own else a
+            for a, own in zip(arrays, chosen, strict=True)
+        ]
         batched = {
             x: parameter(f"b{j}", x.type.with_shape((size, *x.shape))) for j, x in enumerate(inputs) if chosen[j]
         }

@@ -1,0 +1,153 @@
+"""Mixtures, bundle adjustment, a training step and option prices: value and derivatives beside NumPy and JAX.
+
+    python benchmarks/bench_first_figures.py [--json FILE] [--rounds N]
+
+Single-threaded, best of interleaved rounds, ratios (peer / symgrad) first.  JAX takes part where it is installed.  The ADBench
+files of ``tests/data`` are used, or those of the directory named by SYMGRAD_ADBENCH.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is loaded: threads that spin would cost its figures
+
+import argparse
+import importlib.util
+import json
+import platform
+import runpy
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numpy as np
+import scipy
+from scipy.special import erfc
+
+import symgrad as sg
+
+ROOT = Path(__file__).resolve().parents[1]
+ADBENCH = Path(os.environ.get("SYMGRAD_ADBENCH", ROOT / "tests" / "data" / "adbench"))
+RNG = np.random.default_rng(1)
+Work = dict[str, Callable[[], Any]]
+
+
+# -- option prices --------------------------------------------------------------------------------------------------
+def price(spot: Any, strike: Any, rate: Any, sigma: Any, years: Any, tail: Any, np: Any) -> Any:
+    """A European call by Black and Scholes; ``tail`` is the complementary error function."""
+    spread = sigma * np.sqrt(years)
+    upper = (np.log(spot / strike) + rate * years) / spread + spread / 2
+    chances = [0.5 * tail(-d / np.sqrt(2.0)) for d in (upper, upper - spread)]
+    return spot * chances[0] - strike * np.exp(-rate * years) * chances[1]
+
+
+def options(count: int) -> Work:
+    arrays = [RNG.uniform(*range_, count) for range_ in ((80, 120), (80, 120), (0.01, 0.05), (0.1, 0.4), (0.2, 2))]
+    symbols = [sg.symbol(name, ("n",)) for name in ("spot", "strike", "rate", "sigma", "years")]
+    value = price(*symbols, sg.special.erfc, np)
+    kernel = sg.compile([value, *sg.gradients(value, symbols)], symbols)
+    work: Work = {"symgrad": lambda: kernel(*arrays), "numpy, price only": lambda: price(*arrays, erfc, np)}
+    if (jax := with_jax()) is not None:
+        from jax.scipy.special import erfc as jax_erfc
+
+        def total(*inputs: Any) -> Any:
+            made = price(*inputs, jax_erfc, jax.numpy)
+            return made.sum(), made
+
+        greeks = jax.jit(jax.value_and_grad(total, argnums=tuple(range(5)), has_aux=True))
+        work["jax"] = lambda: jax.block_until_ready(greeks(*arrays))
+    return work
+
+
+# -- a step of softmax regression -----------------------------------------------------------------------------------
+def softmax(batch: int = 100, pixels: int = 784) -> Work:
+    images = RNG.random((batch, pixels), dtype=np.float32)
+    targets = np.eye(10, dtype=np.float32)[RNG.integers(0, 10, batch)]
+    x, t = sg.symbol("x", ("n", pixels), "float32"), sg.symbol("t", ("n", 10), "float32")
+    W = sg.variable("W", np.zeros((pixels, 10), np.float32))
+    b = sg.variable("b", np.zeros(10, np.float32))
+    cost = -np.mean(np.sum(t * sg.log_softmax(x @ W + b), axis=1))
+    slope_W, slope_b = sg.gradients(cost, [W, b])
+    step = sg.compile(cost, [x, t], updates=[(W, W - 0.1 * slope_W), (b, b - 0.1 * slope_b)])
+    own_W, own_b, rate = np.zeros((pixels, 10), np.float32), np.zeros(10, np.float32), np.float32(0.1)
+
+    def by_hand() -> Any:
+        scores = images @ own_W + own_b
+        scores -= scores.max(1, keepdims=True)
+        powers = np.exp(scores)
+        change = (powers / powers.sum(1, keepdims=True) - targets) / np.float32(batch)
+        own_W[:] -= rate * (images.T @ change)
+        own_b[:] -= rate * change.sum(0)
+
+    return {"symgrad": lambda: step(images, targets), "numpy": by_hand}
+
+
+# -- ADBench --------------------------------------------------------------------------------------------------------
+def adbench(name: str, file: str) -> Work:
+    """Value and gradient of a problem of the suite; NumPy computes the value only."""
+    module = runpy.run_path(str(ROOT / "examples" / "adbench" / f"{name}.py"))
+    inputs = module["load"](ADBENCH / file)
+    if name == "ba":
+        kernel = module["compiled"]()
+        return {"symgrad": lambda: kernel(*inputs)}
+    kernel = module["compiled"](*inputs)
+    arrays = inputs[:4]
+    return {"symgrad": lambda: kernel(*arrays), "numpy, value only": lambda: module["objective"](*inputs)}
+
+
+# -- measuring ------------------------------------------------------------------------------------------------------
+def with_jax() -> Any:
+    """JAX on the processor in double precision, or None."""
+    if importlib.util.find_spec("jax") is None:
+        return None
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    return jax
+
+
+def best(work: Work, rounds: int) -> dict[str, float]:
+    """Milliseconds of each, the best of rounds in which they take turns."""
+    taken = dict.fromkeys(work, float("inf"))
+    for run in work.values():
+        run()
+    for _ in range(rounds):
+        for label, run in work.items():
+            start = time.perf_counter()
+            run()
+            taken[label] = min(taken[label], (time.perf_counter() - start) * 1e3)
+    return taken
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--rounds", type=int, default=30)
+    chosen = parser.parse_args()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    rows: dict[str, Callable[[], Work]] = {f"options, {n} points": lambda n=n: options(n) for n in (1_000, 100_000)}
+    rows["softmax step, 100 x 784, float32"] = softmax
+    for file in sorted(ADBENCH.glob("*.txt")):
+        kind = file.name.split("_")[0]
+        if kind.startswith(("gmm", "ba")) and file.stat().st_size < 20_000_000:
+            rows[file.stem] = lambda file=file, kind=kind: adbench("gmm" if kind == "gmm" else "ba", file.name)
+    figures = {}
+    print(f"{'peer / symgrad':>40s}   milliseconds")
+    for label, prepare in rows.items():
+        taken = figures[label] = best(prepare(), chosen.rounds)
+        own = taken["symgrad"]
+        ratios = "  ".join(f"{peer} {value / own:.2f}" for peer, value in taken.items() if peer != "symgrad")
+        print(f"{label:40s} {ratios:40s} " + "  ".join(f"{peer} {value:.4g}" for peer, value in taken.items()))
+    versions = {"python": platform.python_version(), "numpy": np.__version__, "scipy": scipy.__version__}
+    versions |= {"llvmlite": llvmlite.__version__, "symgrad": sg.__version__, "cpu": platform.processor()}
+    print(versions)
+    if chosen.json:
+        chosen.json.write_text(json.dumps({"milliseconds": figures, **versions}, indent=1, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    main()

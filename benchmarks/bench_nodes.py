@@ -1,0 +1,82 @@
+"""What a node costs: building, differentiating, lowering to text, memory; beside the budget of the design.
+
+    python benchmarks/bench_nodes.py [--json FILE] [--nodes N]
+
+The graph is a chain of scalar operations that does not simplify.  Costs are per created node: the derivative creates
+nodes of its own, which are counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import symgrad as sg
+from symgrad.node import topological
+
+BUDGET = {"build": 6.0, "differentiate": 10.0, "rewrite, lower, text": 12.0, "memory": 1000.0}
+
+
+def chain(nodes: int) -> tuple[Any, Any]:
+    """x and a value made from it by this many operations."""
+    x = sg.symbol("x")
+    y = x
+    for k in range(nodes // 2):
+        y = (np.sin(y) if k % 2 else np.tanh(y)) + x
+    return x, y
+
+
+def timed(run: Callable[[], Any]) -> tuple[Any, float]:
+    start = time.perf_counter()
+    made = run()
+    return made, time.perf_counter() - start
+
+
+def measure(nodes: int) -> dict[str, float]:
+    """Microseconds, or bytes, per node."""
+    (x, y), built = timed(lambda: chain(nodes))
+    own = len(topological([y]))
+    (slope,), differentiated = timed(lambda: sg.gradients(y, [x]))
+    added = len(topological([y, slope])) - own
+    kernel = sg.compile([y, slope], [x])
+    seconds = kernel.stats["seconds"]
+    text = sum(seconds[stage] for stage in ("canonical", "loops", "llvm text"))
+    del x, y, slope, kernel
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    _, kept = chain(nodes)
+    memory = (tracemalloc.get_traced_memory()[0] - before) / len(topological([kept]))
+    tracemalloc.stop()
+    return {
+        "build": built / own * 1e6,
+        "differentiate": differentiated / added * 1e6,
+        "rewrite, lower, text": text / (own + added) * 1e6,
+        "memory": memory,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--nodes", type=int, default=20_000)
+    options = parser.parse_args()
+    runs = [measure(options.nodes) for _ in range(3)]
+    figures = {stage: min(run[stage] for run in runs) for stage in BUDGET}
+    for stage, value in figures.items():
+        unit = "bytes" if stage == "memory" else "us"
+        print(f"{stage:22s} {value / BUDGET[stage]:6.2f} of the budget   {value:8.2f} {unit} a node")
+    if options.json:
+        versions = {"python": platform.python_version(), "numpy": np.__version__, "symgrad": sg.__version__}
+        options.json.write_text(json.dumps({"per_node": figures, **versions}, indent=1, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    main()
