@@ -139,7 +139,7 @@ def _output(leaf: Any, position: int) -> Any:
         raise UnconnectedGradientError(
             f"compile: output {position} is None: the gradient it stands for does not exist",
             where=user_line(),
-            hint="sg.gradients(..., unconnected='zero') gives zeros; sg.why(y, x) says why",
+            hint="sg.gradients(..., unconnected='zero') gives zeros, unconnected='raise' says why",
         )
     return as_node(leaf, who=f"compile: output {position}")
 

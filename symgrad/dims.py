@@ -205,7 +205,7 @@ class Dim:
     def _no_number(self, what: str) -> TraceError:
         return TraceError(
             f"{what} of the dynamic dimension {self}: its size is known only when a kernel runs",
-            hint="use sg.scan or array operations over the axis, or give the axis a fixed size",
+            hint="use array operations over the axis, or give the axis a fixed size",
         )
 
     def __index__(self) -> int:

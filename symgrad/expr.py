@@ -281,7 +281,7 @@ class ArrayExpr(Expr):
             raise TraceError(
                 f"iteration over the dynamic dimension {size}",
                 where=user_line(),
-                hint="use sg.scan, or array operations over the axis",
+                hint="use array operations over the axis, or give the axis a fixed size",
             )
         return (indexing.getitem(self, i) for i in range(size))
 

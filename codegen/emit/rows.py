@@ -18,7 +18,7 @@ def windows(columns: int, widest: int) -> list[tuple[int, int]]:
     """(start, width) pairs that cover ``columns``, each a power of two wide, none reaching outside.
 
     >>> windows(6, 4), windows(11, 8), windows(3, 4)
-    ([(0, 4), (2, 4)], [(0, 8), (7, 4)], [(0, 2), (1, 2)])
+    ([(0, 4), (4, 2)], [(0, 8), (7, 4)], [(0, 2), (2, 1)])
     """
     made: list[tuple[int, int]] = []
     start = 0

@@ -158,6 +158,13 @@ class Rules:
     ------
     GradientError
         When used: a selector matches nothing.
+
+    Examples
+    --------
+    >>> import numpy as np, symgrad as sg
+    >>> x = sg.symbol("x")
+    >>> print(sg.gradients(np.sign(x) * x, [x], rules=sg.Rules({"sign": "Identity"}))[0])
+    sign(x) + x
     """
 
     __slots__ = ("overrides", "stops")

@@ -253,6 +253,14 @@ def one_hot(indices: Any, size: Size, dtype: Any = "float64") -> Any:
     Returns
     -------
     Expr of shape S + (size,)
+
+    Examples
+    --------
+    >>> import numpy as np, symgrad as sg
+    >>> labels = sg.symbol("labels", (2,), "int64")
+    >>> sg.compile(sg.nn.one_hot(labels, 3), [labels])(np.array([2, 0]))
+    array([[0., 0., 1.],
+           [1., 0., 0.]])
     """
     from symgrad import ops
 

@@ -21,20 +21,6 @@ FUNCTIONS = [
     if inspect.isfunction(getattr(getattr(sg, place), name))
 ]
 RUN = sorted(set(MODULES) - {"symgrad.__main__"})
-PENDING = {
-    "Rules": "no example yet",
-    "one_hot": "no example yet",
-    "nn.one_hot": "no example yet",
-    "codegen.emit.rows": "the example shows another cover of the columns than the function gives",
-}
-
-
-def marked(names: list[str]) -> list[object]:
-    """Names as parameters; those that are known to fall short fail the test once they no longer do."""
-    return [
-        pytest.param(name, marks=pytest.mark.xfail(reason=PENDING[name], strict=True)) if name in PENDING else name
-        for name in names
-    ]
 
 
 def find(path: str) -> object:
@@ -55,7 +41,7 @@ def test_the_list_of_public_names_is_complete() -> None:
     assert offered == set(PUBLIC)
 
 
-@pytest.mark.parametrize("name", marked(PUBLIC + FUNCTIONS))
+@pytest.mark.parametrize("name", PUBLIC + FUNCTIONS)
 def test_public_names_have_a_docstring_with_an_example(name: str) -> None:
     said = inspect.getdoc(find(name)) or ""
     assert len(said.split("\n")[0]) > 15
@@ -69,7 +55,7 @@ def test_functions_with_parameters_describe_them(name: str) -> None:
     assert re.search(r"^(Parameters|Returns|Raises)\n-+\n", said, re.MULTILINE)
 
 
-@pytest.mark.parametrize("module", marked(RUN))
+@pytest.mark.parametrize("module", RUN)
 def test_examples_run(module: str) -> None:
     found = doctest.testmod(importlib.import_module(module))
     assert found.failed == 0

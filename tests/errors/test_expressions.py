@@ -96,7 +96,7 @@ def test_while() -> None:
             lambda: list(X),
             TraceError,
             "iteration over the dynamic dimension n",
-            "use sg.scan, or array operations over the axis",
+            "use array operations over the axis, or give the axis a fixed size",
         ),
         Refusal(
             lambda: len(X),
@@ -152,7 +152,7 @@ def test_while() -> None:
             lambda: range(N),
             TraceError,
             "an integer value of the dynamic dimension n: its size is known only when a kernel runs",
-            "use sg.scan or array operations over the axis, or give the axis a fixed size",
+            "use array operations over the axis, or give the axis a fixed size",
         ),
     ],
 )

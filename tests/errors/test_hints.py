@@ -24,16 +24,9 @@ NAMED = sorted(
         for name in re.findall(r"\bsg\.(\w+)", part.value)
     }
 )
-NOT_YET = {"cond", "fori_loop", "map", "scan", "switch", "while_loop", "why"}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason="not there yet", strict=True)) if name in NOT_YET else name
-        for name in NAMED
-    ],
-)
+@pytest.mark.parametrize("name", NAMED)
 def test_hints_name_what_exists(name: str) -> None:
     assert hasattr(sg, name)
 

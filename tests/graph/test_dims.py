@@ -318,7 +318,7 @@ def test_refusals(ask, what):
     with pytest.raises(TraceError) as caught:
         ask(sg.dim("n"))
     assert caught.value.what == f"{what} of the dynamic dimension n: its size is known only when a kernel runs"
-    assert caught.value.hint == "use sg.scan or array operations over the axis, or give the axis a fixed size"
+    assert caught.value.hint == "use array operations over the axis, or give the axis a fixed size"
 
 
 def test_length_and_iteration_of_a_dynamic_axis():
