@@ -74,6 +74,7 @@ def main() -> None:
     options = parser.parse_args()
     runs = [measure(options.nodes) for _ in range(3)]
     figures = {stage: min(run[stage] for run in runs) for stage in BUDGET}
+    figures["memory"] = runs[0]["memory"]  # later runs may find nodes that still live
     for stage, value in figures.items():
         unit = "bytes" if stage == "memory" else "us"
         print(f"{stage:22s} {value / BUDGET[stage]:6.2f} of the budget   {value:8.2f} {unit} a node")

@@ -43,8 +43,8 @@ class State:
         """Bytes of the kept block."""
         return self._words[_CAPACITY // 8]
 
-    def __del__(self) -> None:
-        self._free(self._words[_BLOCK // 8])
+    def __del__(self, block: int = _BLOCK // 8) -> None:  # at exit the module's names may be gone
+        self._free(self._words[block])
 
 
 def exchange(f: Function, place: Value, new: Value) -> Value:
