@@ -61,7 +61,7 @@ _MAX_DEPTH = 6
 
 
 def _bounded(node: Node, depth: int = 0) -> bool:
-    """Whether an expression is certainly finite: constants, sigmoids and the like, and sums and products of them."""
+    """Whether an expression is finite unless an input is NaN: constants, sigmoids and the like, their sums and products."""
     if not node.inputs:
         known = ops.uniform_value(node)
         return node.op.name == "basis" or (known is not None and bool(np.isfinite(known)))

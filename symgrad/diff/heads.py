@@ -4,7 +4,7 @@ A :class:`Head` is an expression with what is known of its zeros.  ``mask`` says
 multiplying anything by zero yet: the adjoint of ``where(c, a, b)`` travels behind ``a`` as (c, value) and becomes
 ``where(c, value, 0)`` only when it leaves the index space of the mask, so that whatever the factors of the branch not
 taken are, they contribute nothing.  ``zeros`` says that the expression may hold such structural zeros as numbers; then
-products with factors that may be infinite use ``masked_multiply``.
+products use ``masked_multiply``, in which a zero of the head prevails whatever the factor is.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from symgrad.opdef import Gate
 from symgrad.ops.structure import stretched_axes
 
 __all__ = ["MASKED_PRODUCTS", "Head", "add_heads", "gate", "materialize", "product", "through_sum"]
-
 
 # Products in which an exact zero prevails; their derivatives may be structurally zero wherever they are.
 MASKED_PRODUCTS = ("masked_multiply", "zero_multiply")
@@ -45,7 +44,7 @@ def product(head: Head, factor: Any) -> Head:
         return head._replace(value=_scaled(factor, own.item()))
     if head.zeros:
         return head._replace(value=ops.masked_multiply(head.value, factor))
-    if factor.op.name == "divide" and ops.uniform_value(factor.inputs[0]) == 1 and not head.zeros:
+    if factor.op.name == "divide" and ops.uniform_value(factor.inputs[0]) == 1:
         return head._replace(value=ops.divide(head.value, factor.inputs[1]))
     if factor.op.name == "negative":
         return head._replace(value=ops.negative(ops.multiply(head.value, factor.inputs[0])))
