@@ -18,6 +18,7 @@ from codegen.lower.loopir import Program
 from codegen.lower.partition import Request, partition
 from codegen.signature import Argument, KernelSpec, dims_of
 from codegen.target import Target
+from symgrad.collection import collection_paused
 from symgrad.dims import Size
 from symgrad.node import Node
 
@@ -68,37 +69,44 @@ def compile_body(
     CompileError
         Something has no machine code.
     """
-    seconds: dict[str, float] = {}
-    start = time.perf_counter()
-
-    def lap(stage: str) -> None:
-        nonlocal start
-        now = time.perf_counter()
-        seconds[stage] = now - start
-        start = now
-
-    values = canonical([*outputs, *(value for _, value in updates)])
-    results, news = values[: len(outputs)], values[len(outputs) :]
-    lap("canonical")
-    pairs = tuple((variable, new) for (variable, _), new in zip(updates, news, strict=True))
-    lowered = partition(Request(tuple(results), tuple(inputs), tuple(variables), pairs))
-    program = finish(lowered.program)
-    lap("loops")
-    types = [node.type for node in (*inputs, *variables)]
-    spec = KernelSpec(
-        identifier(name),
-        tuple(Argument(node.attrs.name, node.type) for node in inputs),
-        tuple(Argument(node.attrs.name, node.type) for node in variables),
-        tuple(Argument(own, node.type) for own, node in zip(output_names or _numbered(outputs), outputs, strict=True)),
-        dims_of(types),
-        lowered.messages,
-    )
-    module, arena = emit_kernel(program, spec, target)
-    text = module.text()
-    lap("llvm text")
+    watch = _Stopwatch()
+    with collection_paused():
+        values = canonical([*outputs, *(value for _, value in updates)])
+        results, news = values[: len(outputs)], values[len(outputs) :]
+        watch.lap("canonical")
+        pairs = tuple((variable, new) for (variable, _), new in zip(updates, news, strict=True))
+        lowered = partition(Request(tuple(results), tuple(inputs), tuple(variables), pairs))
+        program = finish(lowered.program)
+        watch.lap("loops")
+        spec = KernelSpec(
+            identifier(name),
+            tuple(Argument(node.attrs.name, node.type) for node in inputs),
+            tuple(Argument(node.attrs.name, node.type) for node in variables),
+            tuple(
+                Argument(own, node.type) for own, node in zip(output_names or _numbered(outputs), outputs, strict=True)
+            ),
+            dims_of([node.type for node in (*inputs, *variables)]),
+            lowered.messages,
+        )
+        module, arena = emit_kernel(program, spec, target)
+        text = module.text()
+        watch.lap("llvm text")
     obj = compile_object(text, target, _level(text))
-    lap("machine code")
-    return Compiled(spec, text, obj, program, arena.size, seconds, target)
+    watch.lap("machine code")
+    return Compiled(spec, text, obj, program, arena.size, watch.seconds, target)
+
+
+class _Stopwatch:
+    """The seconds of one stage after the other."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._start = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.seconds[stage] = now - self._start
+        self._start = now
 
 
 def _numbered(outputs: Sequence[Any]) -> list[str]:

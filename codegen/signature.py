@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from codegen.llvm.builder import Function, Int
 from codegen.llvm.types import I64, POINTER, Type, vector
 from symgrad import dims
@@ -25,6 +27,7 @@ from symgrad.types import DType, TensorType
 __all__ = ["Argument", "KernelSpec", "Message", "element_type", "emit_size"]
 
 _ELEMENTS = {"float64": "double", "float32": "float", "int64": "i64", "int32": "i32", "bool": "i8"}
+_ELEMENT_TYPES = {np.dtype(name): vector(scalar, 1) for name, scalar in _ELEMENTS.items()}
 _C_TYPES = {"float64": "double", "float32": "float", "int64": "int64_t", "int32": "int32_t", "bool": "uint8_t"}
 
 
@@ -88,7 +91,7 @@ class KernelSpec:
 
 def element_type(dtype: DType) -> Type:
     """LLVM's type of one element in memory."""
-    return vector(_ELEMENTS[dtype.name], 1)
+    return _ELEMENT_TYPES[dtype]
 
 
 def emit_size(f: Function, size: Size, values: Mapping[Atom, Int]) -> Int:

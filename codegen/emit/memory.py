@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from codegen.emit.rows import joined, load_rows, store_rows
+from codegen.emit.rows import Guard, joined, load_rows, store_rows
 from codegen.llvm.builder import Int
 from codegen.llvm.types import BYTE, Type, Value
 from codegen.lower.forms import Axis
@@ -244,7 +244,7 @@ class Memory:
         else:
             self.f.masked_store(value, pointer, lane.mask)
 
-    def _guard(self) -> Callable[[int, Callable[[], None]], None]:
+    def _guard(self) -> Guard:
         """Runs a lane's stores, in a masked part only if the lane is inside."""
         lane, f = self.nest.lane, self.f
         assert lane is not None
@@ -269,9 +269,7 @@ class Memory:
             for k in units:
                 lanes = range(k, k + units.step)
                 own = values if len(units) == 1 else [self.f.shuffle(value, None, lanes) for value in values]
-                store_rows(
-                    self.f, rows[k : k + units.step], own, lambda lane, store, k=k, guard=guard: guard(k + lane, store)
-                )  # type: ignore[misc]
+                store_rows(self.f, rows[k : k + units.step], own, _from_lane(k, guard))
 
     def _store_lanes(self, buffer: Buffer, offset: Offset, value: Value, element: Type, add: bool) -> None:
         """Lane by lane, in order."""
@@ -293,6 +291,11 @@ class Memory:
             self._store_contiguous(pointer, nest.wide(value), element, one.add)
         else:
             self._store_lanes(one.buffer, one.offset, nest.wide(value), element, one.add)
+
+
+def _from_lane(first: int, guard: Guard) -> Guard:
+    """The guard for lanes counted from another one."""
+    return lambda lane, store: guard(first + lane, store)
 
 
 def _runs(columns: Sequence[int]) -> list[list[int]]:

@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from codegen.llvm.builder import Function
 from codegen.llvm.types import Type, Value
 
-__all__ = ["joined", "load_rows", "store_rows", "windows"]
+__all__ = ["Guard", "joined", "load_rows", "store_rows", "windows"]
+
+Guard = Callable[[int, Callable[[], None]], None]  # runs a lane's stores if the lane may write
 
 
 def windows(columns: int, widest: int) -> list[tuple[int, int]]:
@@ -93,9 +95,7 @@ def _gathered(f: Function, pointers: Sequence[Value], element: Type) -> Value:
     return value
 
 
-def store_rows(
-    f: Function, rows: Sequence[Value], values: Sequence[Value], guard: Callable[[int, Callable[[], None]], None]
-) -> None:
+def store_rows(f: Function, rows: Sequence[Value], values: Sequence[Value], guard: Guard) -> None:
     """Columns stored as rows; ``guard(lane, store)`` runs ``store`` where that lane may write."""
     lanes, element = len(rows), values[0].type.scalar
     stores: list[list[tuple[Value, int]]] = [[] for _ in range(lanes)]

@@ -173,8 +173,10 @@ class Function:
     def strict(self) -> Iterator[None]:
         """Arithmetic exactly as written: nothing fused."""
         before, self.flags = self.flags, ""
-        yield
-        self.flags = before
+        try:
+            yield
+        finally:
+            self.flags = before
 
     def _float(self, op: str, a: Any, b: Any) -> Value:
         kind: Type = a.type if isinstance(a, Value) else b.type

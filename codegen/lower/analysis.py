@@ -126,6 +126,9 @@ def _repeated(order: Sequence[Node], request: Any, stored: set[Node], facts: Fac
     none: frozenset[Any] = frozenset()
     for node in [*request.outputs, *(value for _, value in request.updates)]:
         pulled[node] = pulled.get(node, none) | {_nest_key(node, levels, facts)}
+    writers = frozenset(_nest_key(node, levels, facts) for node in order if node in stored and node.inputs)
+    if len(writers.union(*pulled.values())) < 2:
+        return set()
     users: dict[Node, list[Node]] = {}
     for node in reversed(order):
         keys = frozenset({_nest_key(node, levels, facts)}) if node in stored else pulled.get(node, none)

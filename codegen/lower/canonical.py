@@ -33,7 +33,11 @@ def canonical(outputs: Sequence[Node]) -> list[Any]:
         defined = tuple(op.name for op in REGISTRY.values() if op.define is not None)
         # Definitions come second: a stability rule would turn what a definition spells out back into its name.
         stable, _ = rewrite(plain, [_FINITE, *EXACT, *STABLE])
-        made, _ = rewrite(stable, [*EXACT, *_RULES, Rule("definition", defined, _define)])
+        more = [*_RULES, Rule("definition", defined, _define)]
+        wanted = {name for rule in more for name in rule.ops}
+        if not any(node.op.name in wanted for node in topological(stable)):
+            return stable
+        made, _ = rewrite(stable, [*EXACT, *more])
     return made
 
 
@@ -43,8 +47,11 @@ class _Silent:
 
 
 def _without_context(outputs: Sequence[Node]) -> list[Node]:
+    order = topological(outputs)
+    if all(node.context is None for node in order):
+        return list(outputs)
     new: dict[Node, Node] = {}
-    for node in topological(outputs):
+    for node in order:
         inputs = tuple(new[one] for one in node.inputs)
         same = node.context is None and all(a is b for a, b in zip(inputs, node.inputs, strict=True))
         made = node if same else apply(node.op, inputs, node.attrs)

@@ -21,10 +21,11 @@ from codegen.lower.loopir import (
     Store,
     statements,
 )
+from symgrad.types import INT64
 
 __all__ = ["finish"]
 
-CHUNK = 2000  # statements of straight-line code in one function
+CHUNK = 250  # statements of straight-line code in one function: machine code costs more than linear time in them
 
 
 def finish(program: Program) -> Program:
@@ -144,8 +145,6 @@ def _joined(
 
 
 def _dtype(one: Any) -> Any:
-    from symgrad.types import INT64
-
     return INT64 if isinstance(one, IndexValue) else one.dtype
 
 

@@ -123,6 +123,8 @@ class _Builder:
     # -- order of the axes -----------------------------------------------------------------------------------------
     def axis_order(self, sinks: Sequence[Sink], writers: Sequence[Writer]) -> list[Axis]:
         """Outer axes first, such that what a reduction's result varies with lies outside what it runs over."""
+        if len(self.axes) < 2:
+            return list(self.axes)
         reductions = [one for one in instances(sinks) if one.op == "reduce"]
         before: dict[Axis, set[Axis]] = {axis: set() for axis in self.axes}
         for one in reductions:
@@ -152,6 +154,8 @@ class _Builder:
 
     def refuse_recomputation(self, sinks: Sequence[Sink], order: Sequence[Axis]) -> None:
         """An expensive value that does not vary with a loop around it is stored by a nest of its own."""
+        if len(order) < 2:
+            return
         every = instances(sinks)
         used = {axis for sink in sinks for axis in goal_axes(sink)}
         used |= {axis for one in every if one.op == "reduce" for axis in one.data.axes}

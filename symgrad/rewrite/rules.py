@@ -34,11 +34,14 @@ def _is_uniform(node: Node, value: float) -> bool:
 def _fold_constants(node: Node) -> Any:
     if node.op.kind not in (Kind.ELEMENTWISE, Kind.REDUCTION):
         return None
-    values = [_small_constant(one) for one in node.inputs]
-    if node.op.kind is Kind.ELEMENTWISE and any(value is None for value in values):
-        values = [ops.uniform_value(one) for one in node.inputs]
-    if any(value is None for value in values):
-        return None
+    values = []
+    for one in node.inputs:
+        value = _small_constant(one)
+        if value is None and node.op.kind is Kind.ELEMENTWISE:
+            value = ops.uniform_value(one)
+        if value is None:
+            return None
+        values.append(value)
     with np.errstate(all="ignore"):
         made = np.asarray(node.op.evaluate(node.attrs, *values), node.type.dtype)
     return ops.broadcast_to(ops.constant(made), node.shape)
