@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is loaded: threads that spin would cost its figures
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 
 import argparse
 import importlib.util
@@ -82,20 +83,64 @@ def softmax(batch: int = 100, pixels: int = 784) -> Work:
         own_W[:] -= rate * (images.T @ change)
         own_b[:] -= rate * change.sum(0)
 
-    return {"symgrad": lambda: step(images, targets), "numpy": by_hand}
+    work: Work = {"symgrad": lambda: step(images, targets), "numpy": by_hand}
+    if (jax := with_jax()) is not None:
+
+        def loss(weights: Any, images: Any, targets: Any) -> Any:
+            return -jax.numpy.mean(
+                jax.numpy.sum(targets * jax.nn.log_softmax(images @ weights[0] + weights[1]), axis=1)
+            )
+
+        @jax.jit
+        def jax_step(weights: Any, images: Any, targets: Any) -> Any:
+            slopes = jax.grad(loss)(weights, images, targets)
+            return [w - rate * slope for w, slope in zip(weights, slopes, strict=True)]
+
+        weights = [jax.numpy.zeros((pixels, 10), "float32"), jax.numpy.zeros(10, "float32")]
+        work["jax"] = lambda: jax.block_until_ready(jax_step(weights, images, targets))
+    return work
 
 
 # -- ADBench --------------------------------------------------------------------------------------------------------
-def adbench(name: str, file: str) -> Work:
+def adbench(name: str, file: Path) -> Work:
     """Value and gradient of a problem of the suite; NumPy computes the value only."""
-    module = runpy.run_path(str(ROOT / "examples" / "adbench" / f"{name}.py"))
-    inputs = module["load"](ADBENCH / file)
-    if name == "ba":
-        kernel = module["compiled"]()
-        return {"symgrad": lambda: kernel(*inputs)}
-    kernel = module["compiled"](*inputs)
-    arrays = inputs[:4]
+    program = ROOT / "examples" / "adbench" / f"{name}.py"
+    module = runpy.run_path(str(program))
+    inputs = module["load"](file)
+    work: Work = mixture(module, inputs) if name == "gmm" else bundle(module, inputs)
+    if (jax := with_jax()) is not None:
+        objective = runpy.run_path(str(program))["objective" if name == "gmm" else "residual"]
+        # The same program in JAX's NumPy, but for the table of places, which is filled by assignment.
+        objective.__globals__.update(np=jax.numpy, triangle=module.get("triangle"))
+        work["jax"] = (jax_mixture if name == "gmm" else jax_bundle)(jax, objective, inputs)
+    return work
+
+
+def mixture(module: dict[str, Any], inputs: Any) -> Work:
+    kernel, arrays = module["compiled"](*inputs), inputs[:4]
     return {"symgrad": lambda: kernel(*arrays), "numpy, value only": lambda: module["objective"](*inputs)}
+
+
+def bundle(module: dict[str, Any], inputs: Any) -> Work:
+    kernel = module["compiled"]()
+    return {"symgrad": lambda: kernel(*inputs)}
+
+
+def jax_mixture(jax: Any, objective: Any, inputs: Any) -> Callable[[], Any]:
+    *arrays, gamma, m = inputs
+    slope = jax.jit(jax.value_and_grad(lambda *arrays: objective(*arrays, gamma, m), argnums=(0, 1, 2)))
+    return lambda: jax.block_until_ready(slope(*arrays))
+
+
+def jax_bundle(jax: Any, residual: Any, inputs: Any) -> Callable[[], Any]:
+    def one(*inputs: Any) -> Any:
+        return residual(*inputs), jax.jacrev(residual, argnums=(0, 1, 2))(*inputs)
+
+    @jax.jit
+    def blocks(cameras: Any, points: Any, weights: Any, observed: Any, features: Any) -> Any:
+        return jax.vmap(one)(cameras[observed[:, 0]], points[observed[:, 1]], weights, features)
+
+    return lambda: jax.block_until_ready(blocks(*inputs))
 
 
 # -- measuring ------------------------------------------------------------------------------------------------------
@@ -131,10 +176,10 @@ def main() -> None:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     rows: dict[str, Callable[[], Work]] = {f"options, {n} points": lambda n=n: options(n) for n in (1_000, 100_000)}
     rows["softmax step, 100 x 784, float32"] = softmax
-    for file in sorted(ADBENCH.glob("*.txt")):
+    for file in sorted(ADBENCH.rglob("*.txt")):
         kind = file.name.split("_")[0]
         if kind.startswith(("gmm", "ba")) and file.stat().st_size < 20_000_000:
-            rows[file.stem] = lambda file=file, kind=kind: adbench("gmm" if kind == "gmm" else "ba", file.name)
+            rows[file.stem] = lambda file=file, kind=kind: adbench("gmm" if kind == "gmm" else "ba", file)
     figures = {}
     print(f"{'peer / symgrad':>40s}   milliseconds")
     for label, prepare in rows.items():
@@ -143,6 +188,8 @@ def main() -> None:
         ratios = "  ".join(f"{peer} {value / own:.2f}" for peer, value in taken.items() if peer != "symgrad")
         print(f"{label:40s} {ratios:40s} " + "  ".join(f"{peer} {value:.4g}" for peer, value in taken.items()))
     versions = {"python": platform.python_version(), "numpy": np.__version__, "scipy": scipy.__version__}
+    if (jax := with_jax()) is not None:
+        versions["jax"] = jax.__version__
     versions |= {"llvmlite": llvmlite.__version__, "symgrad": sg.__version__, "cpu": platform.processor()}
     print(versions)
     if chosen.json:

@@ -102,7 +102,7 @@ def _plan(x: Any, key: Any) -> _Plan:
         size = x.shape[len(box)]
         reach.append(_Reach(size))
         if isinstance(entry, slice):
-            box.append(_range(entry, size))
+            box.append(slice_range(entry, size))
             position += 1
             groups.append(False)
         elif advanced:
@@ -251,7 +251,8 @@ def _index_node(entry: Any, size: Size, axis: int, x: Any) -> tuple[Any, _Reach]
     return ops.as_node(entry if entry.dtype == np.int32 else entry.astype(np.int64)), _Reach(size)
 
 
-def _range(entry: slice, size: Size) -> Range:
+def slice_range(entry: slice, size: Size) -> Range:
+    """The positions that a slice selects on an axis of some size."""
     step = 1 if entry.step is None else _integer(entry.step)
     if not isinstance(step, int):
         raise TraceError(f"index: the slice step {entry.step!r} is not an integer", where=user_line())

@@ -6,12 +6,15 @@ changes of shape that NumPy makes by itself are not shown.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from symgrad.dims import Size
+from symgrad import dims
+from symgrad.dims import Dim, Size
+from symgrad.indexing import slice_range
 from symgrad.node import Node, topological
 from symgrad.ops.contraction import subscripts
 from symgrad.ops.source import is_placeholder
@@ -197,6 +200,10 @@ def box_text(box: Box, shape: Sequence[Size]) -> str:
 
 
 def _entry_text(entry: Pick | Range, size: Size) -> str:
+    if isinstance(size, Dim):
+        written = _as_written(entry, size)
+        if written is not None:
+            return written
     if isinstance(entry, Pick):
         return str(entry.position)
     stop = entry.start + entry.size * entry.step
@@ -205,6 +212,38 @@ def _entry_text(entry: Pick | Range, size: Size) -> str:
     past = isinstance(stop, int) and (stop < 0 or (isinstance(size, int) and stop >= size))
     last = "" if past or same_shape((stop,), (size,)) else str(stop)
     return f"{first}:{last}" + (f":{entry.step}" if entry.step != 1 else "")
+
+
+def _as_written(entry: Pick | Range, size: Dim) -> str | None:
+    """The index with constant bounds that means this part of a dynamic axis, if there is one."""
+    if isinstance(entry, Pick):
+        from_end = (-k for k in _constants(entry.position) if k > 0)
+        return next((str(k) for k in from_end if dims.maximum(size, -k) + k is entry.position), None)
+    bounds: list[int | None] = [None]
+    for k in _constants(entry.start) + _constants(entry.size):
+        for one in (k, k + 1) if entry.step < 0 else (k,):  # clipping of backward slices counts from -1
+            bounds += [one, -one] if one > 0 and one not in bounds else []
+    for first, last in itertools.product(bounds, bounds):
+        made = slice_range(slice(first, last, entry.step), size)
+        if same_shape((made.start, made.size), (entry.start, entry.size)):
+            texts = ["" if one is None else str(one) for one in (first, last)]
+            return ":".join([*texts, str(entry.step)] if entry.step != 1 else texts)
+    return None
+
+
+_MAX_CONSTANTS = 4
+
+
+def _constants(size: Size) -> list[int]:
+    """Magnitudes of the numbers that a size is made of, a few."""
+    found: dict[int, None] = {}
+    pending = [size]
+    while pending and len(found) < _MAX_CONSTANTS:
+        one = pending.pop()
+        found.setdefault(abs(one if isinstance(one, int) else one.offset))
+        if isinstance(one, Dim):
+            pending.extend(part for monomial, _ in one.terms for atom in monomial for part in atom.operands)
+    return list(found)
 
 
 def _slice(node: Node, args: Sequence[Piece]) -> Piece:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from linking import needs_linker
 
 import symgrad as sg
 from symgrad.cli import main
@@ -135,6 +136,7 @@ def test_check_of_an_unknown_size(model: str, capsys: pytest.CaptureFixture[str]
 
 
 # -- build ----------------------------------------------------------------------------------------------------------
+@needs_linker
 def test_build_makes_a_library_that_computes(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["build", f"{model}:loss", *ARGUMENTS, "--grad", "w", "--hessian", "w", "-o", "out"]) == 0
     printed = {Path(line).name for line in capsys.readouterr().out.splitlines()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import runpy
 import sys
 from pathlib import Path
@@ -10,7 +11,6 @@ import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-DATA = Path(__file__).resolve().parents[1] / "data" / "adbench"
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("*.py")), ids=lambda path: path.stem)
@@ -20,14 +20,10 @@ def test_runs(path, monkeypatch, capsys):
     assert capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["gmm", "ba"])
-def test_adbench_agrees_with_the_references(name):
-    module = runpy.run_path(str(EXAMPLES / "adbench" / f"{name}.py"))
-    files = sorted(DATA.glob(f"{name}_*.txt"))
-    assert files
-    for file in files:
-        if file.with_suffix(".npz").exists():
-            assert module["main"](file) <= 1e-10
+def test_digits_are_learnt():
+    costs, accuracy = runpy.run_path(str(EXAMPLES / "softmax_regression.py"))["main"]()
+    assert all(later < earlier for earlier, later in itertools.pairwise(costs))
+    assert accuracy > 0.9
 
 
 def test_digits_equal_a_numpy_transcription():

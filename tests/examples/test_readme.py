@@ -6,6 +6,8 @@ import doctest
 import re
 from pathlib import Path
 
+from linking import needs_linker
+
 from symgrad.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,6 +28,7 @@ def test_set_up_commands_name_what_exists():
     assert "\ntest = [" in project
 
 
+@needs_linker
 def test_build_command(tmp_path):
     (tmp_path / "model.py").write_text("import numpy as np\n\ndef loss(x):\n    return np.sum(np.sin(x) ** 2)\n")
     text = (ROOT / "README.md").read_text()

@@ -297,3 +297,21 @@ def test_graphs():
     assert repr(graph) == "<graph (A: float64[n, 3], v: float64[3], x: float64) -> (float64, float64), 7 nodes>"
     assert graph.names == ["A", "v", "x"]
     assert graph.counts() == {"symbol": 3, "matmul": 1, "sum": 1, "constant": 1, "multiply": 1}
+
+
+@pytest.mark.parametrize(
+    "index",
+    ["1:-1", ":-1", "2:", "-3:", "::2", ":3", "1:4", "::-1", "-1", "-2", "0", "3", "1::3", ":-1:2", "-1:-4:-1", "::-3"],
+)
+def test_parts_of_a_dynamic_axis_read_as_they_were_written(index):
+    x = sg.symbol("x", ("n", 2))
+    entry = int(index) if ":" not in index else slice(*(int(one) if one else None for one in index.split(":")))
+    written = str(x[entry])
+    assert written in (f"x[{index}, :]", f"x[{index.removeprefix('-1')}, :]")
+    read = slice(*(int(one) if one else None for one in written[2:-4].split(":"))) if ":" in index else int(index)
+    assert x[read].same(x[entry])
+
+
+def test_other_parts_of_a_dynamic_axis_read_as_formulas():
+    x, m = sg.symbol("x", ("n",)), sg.dim("m")
+    assert str(x[m:]) == "x[-max(-m + n, 0) + n:]"
