@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from codegen.aot.identifiers import in_c_library
 from codegen.driver import Compiled, compile_body
 from codegen.llvm.toolchain import compile_text, load_object
 from codegen.lower.loopir import text as loop_text
@@ -39,7 +40,8 @@ class LlvmBackend:
             raise CompileError(
                 f"compile: code for {request.target} cannot run on this machine", hint="sg.export writes it to files"
             )
-        made = _body(request)
+        # A function that the generated code calls must not be the kernel itself.
+        made = _body(request, f"{request.name}_kernel" if in_c_library(request.name) else request.name)
         start = time.perf_counter()
         name = made.spec.name
         loaded = load_object(made.object, [name, f"{name}_workspace"])
@@ -63,7 +65,7 @@ class LlvmBackend:
         from codegen.aot import write_library
 
         target = find_target(requests[0].target)
-        bodies = [_body(request) for request in requests]
+        bodies = [_body(request, request.name) for request in requests]
         return write_library(directory, name, [(one.spec, one.object) for one in bodies], target, kinds)
 
 
@@ -75,11 +77,11 @@ def _variables(request: CompileRequest) -> list[Node]:
     return list(found)
 
 
-def _body(request: CompileRequest) -> Compiled:
+def _body(request: CompileRequest, name: str) -> Compiled:
     graph = request.graph
     target = find_target(request.target)
     return compile_body(
-        graph.outputs, graph.inputs, _variables(request), request.updates, request.name, target, request.output_names
+        graph.outputs, graph.inputs, _variables(request), request.updates, name, target, request.output_names
     )
 
 

@@ -13,6 +13,7 @@ from symgrad.node import Node
 from symgrad.ops import as_node
 from symgrad.ops.coerce import shape_text
 from symgrad.provenance import user_line
+from symgrad.types import same_shape
 from symgrad.variables import is_variable
 
 __all__ = ["compile", "request_for"]
@@ -180,7 +181,7 @@ def _update(variable: Any, value: Any) -> tuple[Node, Node]:
             where=user_line(),
             hint=f"convert with .astype('{variable.type.dtype}')",
         )
-    if node.shape != variable.shape:
+    if not same_shape(node.shape, variable.shape):
         raise ShapeError(
             f"compile: the new value of {variable.attrs.name!r} has shape {shape_text(node.shape)}, the variable "
             f"{shape_text(variable.shape)}",

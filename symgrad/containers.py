@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from symgrad.errors import TraceError
 
-__all__ = ["Structure", "contents", "flatten", "leaf_names", "tree_map", "unflatten"]
+__all__ = ["Structure", "contents", "flatten", "leaf_names", "leaves_like", "tree_map", "unflatten"]
 
 
 class Structure(NamedTuple):
@@ -55,6 +55,37 @@ def flatten(value: Any) -> tuple[list[Any], Structure]:
         leaves.extend(own)
         structures.append(structure)
     return leaves, Structure(type(value), keys, tuple(structures))
+
+
+def leaves_like(value: Any, structure: Structure) -> list[Any] | None:
+    """The leaves of a value in the order of a structure that it has: dictionaries match by key, lists and tuples are one
+    kind, and None stands for all leaves of a part.  None where the value has another structure.
+
+    >>> leaves_like([{"b": 1, "a": 2}, None], flatten(({"a": 0, "b": 0}, (0, 0)))[1])
+    [2, 1, None, None]
+    """
+    if structure.kind is None:
+        return [value] if contents(value) is None else None
+    if value is None:
+        return [None] * structure.size
+    found = contents(value)
+    if found is None:
+        return None
+    keys, parts = found
+    if structure.keys:
+        if set(keys) != set(structure.keys):
+            return None
+        named = dict(zip(keys, parts, strict=True))
+        parts = [named[key] for key in structure.keys]
+    elif keys or len(parts) != len(structure.parts):
+        return None
+    leaves: list[Any] = []
+    for part, own in zip(parts, structure.parts, strict=True):
+        inner = leaves_like(part, own)
+        if inner is None:
+            return None
+        leaves.extend(inner)
+    return leaves
 
 
 def unflatten(structure: Structure, leaves: Sequence[Any]) -> Any:

@@ -11,7 +11,7 @@ from codegen.signature import KernelSpec
 from symgrad.dims import Atom, Size
 from symgrad.errors import CompileError
 
-__all__ = ["c_names", "check_names", "dim_names", "distinct", "size_text"]
+__all__ = ["c_names", "check_names", "dim_names", "distinct", "in_c_library", "size_text"]
 
 # Keywords of C and C++, and macros of their standard headers and of compilers that a short name could meet.
 _C = frozenset(
@@ -66,7 +66,7 @@ def size_text(size: Size, names: dict[Atom, str]) -> str:
     return text
 
 
-def _in_c_library(name: str) -> bool:
+def in_c_library(name: str) -> bool:
     """Whether a program that is linked with the C library, as this one is, has the name already."""
     try:
         return hasattr(ctypes.CDLL(None), name)
@@ -86,7 +86,7 @@ def check_names(library: str, specs: Sequence[KernelSpec]) -> None:
         if distinct([name]) != [name] or name.startswith("_"):  # which C reserves
             raise CompileError(f"{name!r} cannot be the name of a library or kernel", hint="use a plain C identifier")
     for spec in specs:
-        if _in_c_library(spec.name):
+        if in_c_library(spec.name):
             raise CompileError(
                 f"{spec.name!r} cannot be the name of a kernel: the C library has a function of that name",
                 hint="programs that use the kernel would call it in place of the other; give it another name",

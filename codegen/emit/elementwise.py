@@ -33,8 +33,9 @@ def emit_operation(f: Function, op: str, args: Sequence[Value], dtype: DType) ->
     CompileError
         The operation has no lowering for this element type.
     """
-    lanes = max(arg.type.lanes for arg in args)
-    full = [f.splat(arg, lanes) if arg.type.lanes != lanes else arg for arg in args]
+    lanes = [arg.type.lanes for arg in args]
+    widest = max(lanes)
+    full = args if widest == min(lanes) else [arg if arg.type.lanes == widest else f.splat(arg, widest) for arg in args]
     if op == "cast":
         return _cast(f, full[0], dtype)
     table = _FLOAT if full[-1].type.is_float else _INTEGER if full[-1].type.element != "i1" else _BOOL

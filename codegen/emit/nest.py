@@ -262,6 +262,8 @@ def _sizes(body: Sequence[Any]) -> list[Size]:
         if isinstance(one, For):
             found.setdefault(one.axis.extent)
         elif isinstance(one, (Load, Store, Scatter, IndexValue)):
-            for size in (one.offset.base, *(c for _, c in one.offset.axes), *(c for _, c in one.offset.values)):
-                found.setdefault(size)
+            base, axes, values = one.offset
+            found.setdefault(base)
+            if axes or values:
+                found.update((c, None) for _, c in (*axes, *values))
     return [size for size in found if not isinstance(size, int)]

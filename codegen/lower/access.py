@@ -101,7 +101,18 @@ class Scalarizer:
                 continue
             plan = plans.get(key)
             if plan is None:
-                plan = plans[key] = self._plan(*key)
+                own, at = key
+                if own.op.kind is Kind.ELEMENTWISE and own not in self.stored:  # most nodes: no plan to keep
+                    requests = [(one, at) for one in own.inputs]
+                    args = [memo.get(one) for one in requests]
+                    if None in args:
+                        pending.extend(requests)
+                        continue
+                    pending.pop()
+                    made = memo[key] = self.pool.apply(own.op.name, tuple(args), own.type.dtype)
+                    self.origin.setdefault(made, own)
+                    continue
+                plan = plans[key] = self._plan(own, at)
             requests, finish = plan
             missing = [one for one in requests if one not in memo]
             if missing:

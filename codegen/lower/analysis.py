@@ -16,6 +16,7 @@ from symgrad.dims import Size
 from symgrad.node import Node
 from symgrad.opdef import Kind
 from symgrad.ops.contraction import label_sizes
+from symgrad.types import is_tuple
 
 __all__ = ["Facts", "analyse"]
 
@@ -77,7 +78,12 @@ def _is_flat(node: Node, flat: dict[Node, bool], stored: set[Node]) -> bool:
         return one in stored or flat[one]
 
     name = node.op.name
-    if node.op.kind is Kind.ELEMENTWISE or name in ("expand_dims", "squeeze", "reshape", "assert_shape"):
+    if node.op.kind is Kind.ELEMENTWISE:
+        for one in node.inputs:
+            if not flat[one] and one not in stored:
+                return False
+        return True
+    if name in ("expand_dims", "squeeze", "reshape", "assert_shape"):
         return all(readable(one) for one in node.inputs)
     if name == "broadcast_to":
         return all(isinstance(size, int) and size == 1 for size in node.inputs[0].shape)
@@ -105,12 +111,18 @@ def _domains(order: Sequence[Node], stored: set[Node], is_unrolled: Callable[[Si
     made: dict[Node, Domain] = {}
     shapes: dict[Any, Domain] = {}
     for node in order:
-        shape = node.type.shape if hasattr(node.type, "shape") else ()
+        shape = () if is_tuple(node.type) else node.type.shape
         own = shapes.get(shape)
         if own is None:
             own = shapes[shape] = _loops(shape, is_unrolled)
         if node.op.name in ("matmul", "einsum"):
             own = _loops(list(label_sizes(node.inputs, contraction_labels(node)).values()), is_unrolled)
+        if node.op.kind is Kind.ELEMENTWISE:
+            for one in node.inputs:
+                if made[one] is not own and one not in stored:
+                    own = _merged([own, made[one]])
+            made[node] = own
+            continue
         inside = [made[one] for one in node.inputs if one not in stored]
         if node.op.kind is Kind.REDUCTION:
             inside.append(_loops(node.inputs[0].shape, is_unrolled))

@@ -8,6 +8,7 @@ results are row-major.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def _without_context(outputs: Sequence[Node]) -> list[Node]:
     new: dict[Node, Node] = {}
     for node in order:
         inputs = tuple(new[one] for one in node.inputs)
-        same = node.context is None and all(a is b for a, b in zip(inputs, node.inputs, strict=True))
+        same = node.context is None and all(map(is_, inputs, node.inputs))
         made = node if same else apply(node.op, inputs, node.attrs)
         if not made.sites:
             made.sites = node.sites

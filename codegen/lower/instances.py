@@ -144,11 +144,15 @@ class Pool:
             if made is not None:
                 return made
         result = dtype or (BOOL if op in _BOOL_RESULT else args[-1].dtype)
-        if all(arg.op == "const" for arg in args):
+        first = args[0]
+        if first.op == "const" and all(arg.op == "const" for arg in args):
             return self._folded(op, args, result)
-        if op in _COMMUTATIVE and args[0].uid > args[1].uid:
-            args = (args[1], args[0])
-        axes = args[0].axes if len(args) == 1 else args[0].axes.union(*[arg.axes for arg in args[1:]])
+        if op in _COMMUTATIVE and first.uid > args[1].uid:
+            args = (args[1], first)
+        axes = args[0].axes
+        for arg in args[1:]:
+            if arg.axes is not axes:
+                axes = axes | arg.axes
         return self._make(op, args, None, result, axes, _may_be_masked(op, args))
 
     def _folded(self, op: str, args: tuple[Instance, ...], dtype: DType) -> Instance:
@@ -239,16 +243,18 @@ def _subtract(pool: Pool, args: tuple[Instance, ...]) -> Instance | None:
 
 
 def _multiply(pool: Pool, args: tuple[Instance, ...]) -> Instance | None:
-    for one, other in (args, args[::-1]):
+    a, b = args
+    for one, other in ((a, b), (b, a)):
+        if one.op != "const":
+            continue
         if is_zero(one):
             return one
-        if one.op == "const" and types.is_float(one.dtype):
+        if types.is_float(one.dtype):
             known = value_of(one)
             if known == 1:
                 return other
             if known == -1:
                 return pool.apply("negative", (other,))
-    a, b = args
     if a.op == "negative" and b.op == "negative":
         return pool.apply("multiply", (a.args[0], b.args[0]))
     if a.op == "negative":

@@ -225,12 +225,10 @@ class Program(NamedTuple):
 
 def statements(block: Sequence[Any]) -> Iterator[Any]:
     """Every statement of a block, loops before what they hold."""
-    pending = list(reversed(block))
-    while pending:
-        one = pending.pop()
+    for one in block:
         yield one
-        if isinstance(one, (For, Nest)):
-            pending.extend(reversed(one.body))
+        if one.__class__ is For or one.__class__ is Nest:
+            yield from statements(one.body)
 
 
 def offset_of(index: Any, ids: dict[Any, int]) -> Offset:

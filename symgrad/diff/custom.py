@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 from symgrad import node as graph
 from symgrad import ops
 from symgrad.batching import batch_closed
-from symgrad.containers import flatten, unflatten
+from symgrad.containers import flatten, leaves_like, unflatten
 from symgrad.diff.forward import transpose_rule
 from symgrad.dims import Size
-from symgrad.errors import GradientError
+from symgrad.errors import GradientError, ShapeError
 from symgrad.node import Node, apply
 from symgrad.opdef import Kind, OpDef, Pair, register
+from symgrad.ops.coerce import shape_text
 from symgrad.ops.control import Closed
 from symgrad.ops.source import is_placeholder
 from symgrad.provenance import user_line
@@ -132,9 +133,8 @@ def _cotangents(name: str, made: Any, args: tuple[Any, ...], arguments: Sequence
         )
     leaves: list[Any] = []
     for result, arg in zip(results, args, strict=True):
-        count = len(flatten(arg)[0])
-        own = [None] * count if result is None else flatten(result)[0]
-        if len(own) != count:
+        own = leaves_like(result, flatten(arg)[1])
+        if own is None:
             raise GradientError(
                 f"custom_gradient: the rule of {name} returned a gradient of another structure", where=user_line()
             )
@@ -145,12 +145,14 @@ def _cotangents(name: str, made: Any, args: tuple[Any, ...], arguments: Sequence
             out.append(None)
             continue
         value = ops.as_node(leaf, node.type.dtype, who=name)
-        if value.ndim > node.ndim:
+        try:
+            out.append(ops.broadcast_to(value, node.shape))
+        except ShapeError:
             raise GradientError(
-                f"custom_gradient: the rule of {name} returned shape {value.shape} for an argument of shape {node.shape}",
+                f"custom_gradient: the rule of {name} returned shape {shape_text(value.shape)} for an argument of shape "
+                f"{shape_text(node.shape)}",
                 where=user_line(),
-            )
-        out.append(ops.broadcast_to(value, node.shape))
+            ) from None
     return out
 
 

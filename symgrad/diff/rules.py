@@ -13,10 +13,12 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from symgrad import ops, provenance
-from symgrad.errors import GradientError
+from symgrad.errors import GradientError, ShapeError
 from symgrad.node import Node
 from symgrad.opdef import REGISTRY
+from symgrad.ops.coerce import shape_text
 from symgrad.provenance import user_line
+from symgrad.types import same_shape
 
 __all__ = ["Rule", "Rules", "find_rule", "gradient_override_map", "register_gradient"]
 
@@ -27,7 +29,7 @@ _named: dict[str, Rule] = {}
 
 def _identity_rule(node: Node, *heads: Any) -> Any:
     """The head gradient, passed on unchanged to every input of the output's shape."""
-    return [heads[0] if one.shape == node.shape else None for one in node.inputs]
+    return [heads[0] if same_shape(one.shape, node.shape) else None for one in node.inputs]
 
 
 _named["Identity"] = _identity_rule
@@ -235,9 +237,11 @@ def call_rule(rule: Rule, node: Node, heads: Sequence[Any]) -> list[Any]:
             out.append(None)
             continue
         value = ops.as_node(result, one.type.dtype)
-        if value.ndim > one.ndim:
+        try:
+            out.append(ops.broadcast_to(value, one.shape))
+        except ShapeError:
             raise GradientError(
-                f"{name}: gradient of shape {value.shape} for an input of shape {one.shape} of {node.op.name}"
-            )
-        out.append(ops.broadcast_to(value, one.shape))
+                f"{name}: gradient of shape {shape_text(value.shape)} for an input of shape {shape_text(one.shape)} of "
+                f"{node.op.name}"
+            ) from None
     return out

@@ -104,6 +104,13 @@ def whole(shape: Shape) -> Box:
     return tuple(Range(0, size) for size in shape)
 
 
+def same_box(left: Box, right: Box) -> bool:
+    """Whether two boxes are certainly the same part."""
+    return len(left) == len(right) and all(
+        a.__class__ is b.__class__ and types.same_shape(tuple(a), tuple(b)) for a, b in zip(left, right, strict=True)
+    )
+
+
 def is_whole(box: Box, shape: Shape) -> bool:
     """Whether the box is certainly all of an array of this shape, in order."""
     return all(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from operator import is_
 from typing import Any
 
 from symgrad.node import Node, rebuild
@@ -27,11 +28,14 @@ class Rule:
         Names of the operations whose nodes it looks at.
     function : callable
         ``(node) -> Node or None``: an expression of the same value and type, or None where the rule does not apply.
+    inputs : tuple of str, optional
+        Names of operations: it applies only to nodes with an input of one of them, and is not asked about others.
     """
 
     name: str
     ops: tuple[str, ...]
     function: Callable[[Any], Any]
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass
@@ -77,6 +81,7 @@ class _Run:
                 self.by_op.setdefault(name, []).append(rule)
         self.fixed_budget = budget
         self.report = Report(1000 if budget is None else budget)
+        self.applied = 0
         self.done: dict[Node, Any] = {}
         self.guarded = False  # whether a node with an override has been met
         self.became: dict[Node, Any] = {}  # nodes under way, and what they were turned into
@@ -107,17 +112,21 @@ class _Run:
 
     def _step(self, node: Node) -> Node:
         """The node on rewritten inputs, or what the first applicable rule makes of it."""
-        inputs = tuple(self.done[one] for one in node.inputs)
-        if any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
+        inputs = tuple(map(self.done.__getitem__, node.inputs))
+        if not all(map(is_, inputs, node.inputs)):
             rebuilt: Node = rebuild(node, inputs)
             return rebuilt
-        if _overridden(node):
+        if node.context is not None and _overridden(node):
             self.guarded = True
             return node
-        if not self.report.exhausted:
+        if self.applied < self.report.budget:
+            own = {one.op.name for one in node.inputs}
             for rule in self.by_op.get(node.op.name, ()):
+                if rule.inputs and own.isdisjoint(rule.inputs):
+                    continue
                 made = rule.function(node)
                 if made is not None and made is not node and not (self.guarded and _loses_override(node, made)):
+                    self.applied += 1
                     self.report.applied[rule.name] = self.report.applied.get(rule.name, 0) + 1
                     result: Node = made
                     return result

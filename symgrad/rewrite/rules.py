@@ -16,7 +16,7 @@ from symgrad import ops, types
 from symgrad.containers import flatten, unflatten
 from symgrad.node import Node
 from symgrad.opdef import REGISTRY, Kind
-from symgrad.ops.structure import Pick, Range
+from symgrad.ops.structure import Pick, Range, same_box
 from symgrad.provenance import observed
 from symgrad.rewrite.engine import Rule, rewrite
 
@@ -242,7 +242,7 @@ def _slice_of_concatenate(x: Node, box: Any) -> Any:
 
 def _slice_of_place(x: Node, box: Any) -> Any:
     """The very part that was placed, when it is the only one."""
-    return x.inputs[0] if len(x.attrs.boxes) == 1 and x.attrs.boxes[0] == box else None
+    return x.inputs[0] if len(x.attrs.boxes) == 1 and same_box(x.attrs.boxes[0], box) else None
 
 
 # -- stability ------------------------------------------------------------------------------------------------------
@@ -281,21 +281,23 @@ def _square_of_norm(node: Node) -> Any:
     return None
 
 
+# Operations by which a number may come: see ops.uniform_value.
+_NUMBERS = ("constant", "broadcast_to", "reshape", "expand_dims", "cast")
 _FOLDED = tuple(op.name for op in REGISTRY.values() if op.kind in (Kind.ELEMENTWISE, Kind.REDUCTION))
 
 EXACT: list[Rule] = [
-    Rule("fold constants", _FOLDED, _fold_constants),
-    Rule("x * 1", ("multiply",), _multiply_one),
-    Rule("x * -1", ("multiply",), _multiply_minus_one),
-    Rule("a * (2**k * x)", ("multiply",), _merge_factors),
-    Rule("x / 1", ("divide",), _divide_one),
-    Rule("x - 0", ("subtract",), _subtract_zero),
+    Rule("fold constants", _FOLDED, _fold_constants, _NUMBERS),
+    Rule("x * 1", ("multiply",), _multiply_one, _NUMBERS),
+    Rule("x * -1", ("multiply",), _multiply_minus_one, _NUMBERS),
+    Rule("a * (2**k * x)", ("multiply",), _merge_factors, _NUMBERS),
+    Rule("x / 1", ("divide",), _divide_one, _NUMBERS),
+    Rule("x - 0", ("subtract",), _subtract_zero, _NUMBERS),
     Rule("--x", ("negative", "logical_not"), _double_negation),
-    Rule("a + -b", ("add", "subtract", "multiply"), _negative_operand),
-    Rule("number as head", ("masked_multiply", "zero_multiply"), _masked_by_constant),
+    Rule("a + -b", ("add", "subtract", "multiply"), _negative_operand, ("negative",)),
+    Rule("number as head", ("masked_multiply", "zero_multiply"), _masked_by_constant, _NUMBERS),
     Rule("known condition", ("where",), _where_known),
-    Rule("x ** constant", ("power",), _power_constant),
-    Rule("x / 2**k", ("divide",), _divide_by_power_of_two),
+    Rule("x ** constant", ("power",), _power_constant, _NUMBERS),
+    Rule("x / 2**k", ("divide",), _divide_by_power_of_two, _NUMBERS),
     Rule("transpose twice", ("transpose",), _transpose_twice),
     Rule("reshape again", ("reshape",), _reshape_again),
     Rule("broadcast twice", ("broadcast_to",), _broadcast_twice),
@@ -306,7 +308,7 @@ EXACT: list[Rule] = [
 STABLE: list[Rule] = [
     Rule("log(1 + x)", ("log",), _log_of),
     Rule("log1p(exp(x))", ("log1p",), _log1p_of),
-    Rule("exp(x) - 1", ("subtract",), _exp_minus_one),
+    Rule("exp(x) - 1", ("subtract",), _exp_minus_one, ("exp",)),
     Rule("norm(x)**2", ("square",), _square_of_norm),
 ]
 

@@ -326,7 +326,7 @@ def derivative(function: Callable[..., Any], n: int = 1) -> Transform:
         (x,) = parameters
         _require_float(x, "derivative")
         value = ops.as_node(function(*arguments.rebuild(parameters)), who="derivative")
-        if value.shape != x.shape:
+        if not types.same_shape(value.shape, x.shape):
             raise ShapeError(
                 f"derivative: the function maps shape {shape_text(x.shape)} to {shape_text(value.shape)}",
                 where=user_line(),

@@ -239,3 +239,22 @@ def test_unconnected_inside_a_function(policy):
     else:
         with pytest.raises(sg.TraceError, match="NoneType None"):
             sg.jit(f)(X, V)
+
+
+def test_gradients_in_a_dictionary_are_matched_by_key():
+    @sg.custom_gradient
+    def scaled(parts):
+        return parts["a"] * parts["b"], lambda head: {"b": 10 * head, "a": head}
+
+    made = sg.grad(scaled)({"a": 2.0, "b": 3.0})
+    assert (made["a"], made["b"]) == (1.0, 10.0)
+
+
+def test_a_gradient_that_does_not_fit_names_both_shapes():
+    @sg.custom_gradient
+    def wrong(x):
+        return np.sum(x), lambda head: np.ones(2)
+
+    with pytest.raises(sg.GradientError) as caught:
+        sg.grad(wrong)(np.ones(3))
+    assert caught.value.what == "custom_gradient: the rule of wrong returned shape (2,) for an argument of shape (3,)"
