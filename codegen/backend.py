@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from codegen.aot.identifiers import in_c_library
+from codegen.callbacks import bind_callbacks
 from codegen.driver import Compiled, compile_body
 from codegen.llvm.toolchain import compile_text, load_object
 from codegen.lower.loopir import text as loop_text
 from codegen.python import Options, add_member, holding, make_kernel
 from codegen.statistics import statistics
 from codegen.target import find_target, native
-from symgrad import variables as state
 from symgrad.backend import CompileRequest
 from symgrad.errors import CompileError
 from symgrad.graph import Graph
 from symgrad.node import Node
-from symgrad.variables import is_variable
+from symgrad.variables import is_variable, set_exclusive
 
 __all__ = ["LlvmBackend", "backend"]
 
@@ -46,11 +47,12 @@ class LlvmBackend:
         name = made.spec.name
         loaded = load_object(made.object, [name, f"{name}_workspace"])
         arrays = [node.attrs.state.array for node in _variables(request)]
+        body = bind_callbacks(made.spec, made.calls, loaded[name]) if made.calls else loaded
         kernel: Any = make_kernel(
             made.spec,
-            loaded[name],
+            body[name],
             loaded[f"{name}_workspace"],
-            loaded,
+            (loaded, body),
             options=Options(returns_tuple=not request.single),
             variables=arrays,
         )
@@ -65,8 +67,9 @@ class LlvmBackend:
         from codegen.aot import write_library
 
         target = find_target(requests[0].target)
-        bodies = [_body(request, request.name) for request in requests]
-        return write_library(directory, name, [(one.spec, one.object) for one in bodies], target, kinds)
+        bodies = [(_body(request, request.name), request) for request in requests]
+        kernels = [(replace(body.spec, kink=request.kink), body.object) for body, request in bodies]
+        return write_library(directory, name, kernels, target, kinds)
 
 
 def _variables(request: CompileRequest) -> list[Node]:
@@ -81,7 +84,14 @@ def _body(request: CompileRequest, name: str) -> Compiled:
     graph = request.graph
     target = find_target(request.target)
     return compile_body(
-        graph.outputs, graph.inputs, _variables(request), request.updates, name, target, request.output_names
+        graph.outputs,
+        graph.inputs,
+        _variables(request),
+        request.updates,
+        name,
+        target,
+        request.output_names,
+        request.check_finite,
     )
 
 
@@ -98,5 +108,5 @@ add_member("signature", property(lambda self: self.__signature__))
 add_member("stats", property(lambda self: statistics(self.compiled, self.request.graph)))
 add_member("__reduce__", lambda self: (_rebuild, (self.request,)))
 
-state.exclusive = holding  # type: ignore[attr-defined]
+set_exclusive(holding)
 backend = LlvmBackend()

@@ -14,13 +14,15 @@ from codegen.emit.kernel import emit_kernel
 from codegen.llvm.toolchain import compile_object
 from codegen.lower.canonical import canonical
 from codegen.lower.finish import finish
+from codegen.lower.finite import finite_check
 from codegen.lower.loopir import Program
 from codegen.lower.partition import Request, partition
-from codegen.signature import Argument, KernelSpec, dims_of
+from codegen.signature import Argument, Callback, KernelSpec, dims_of
 from codegen.target import Target
 from symgrad.collection import collection_paused
 from symgrad.dims import Size
-from symgrad.node import Node
+from symgrad.node import Node, topological
+from symgrad.ops.callback import result_types, stateful_calls
 
 __all__ = ["Compiled", "compile_body"]
 
@@ -36,6 +38,8 @@ class Compiled(NamedTuple):
     program : loop IR
     workspace : bytes of its arena
     seconds : time of each stage
+    target : what it was compiled for
+    calls : callbacks that it calls, in the order of the interface
     """
 
     spec: KernelSpec
@@ -45,6 +49,7 @@ class Compiled(NamedTuple):
     workspace: Size
     seconds: dict[str, float]
     target: Target
+    calls: tuple[Node, ...] = ()
 
 
 def identifier(name: str) -> str:
@@ -61,8 +66,9 @@ def compile_body(
     name: str,
     target: Target,
     output_names: Sequence[str] = (),
+    check_finite: bool = False,
 ) -> Compiled:
-    """Compile results of placeholders to machine code.
+    """Compile results of placeholders to machine code; on request it stops where a result is not finite.
 
     Raises
     ------
@@ -71,11 +77,25 @@ def compile_body(
     """
     watch = _Stopwatch()
     with collection_paused():
-        values = canonical([*outputs, *(value for _, value in updates)])
-        results, news = values[: len(outputs)], values[len(outputs) :]
+        wanted = [*outputs, *(value for _, value in updates)]
+        check = finite_check(wanted) if check_finite else None
+        effects = stateful_calls(topological(wanted))
+        values = canonical([*wanted, *effects, *(check.nodes if check is not None else ())])
+        results, news = values[: len(outputs)], values[len(outputs) : len(wanted)]
+        if check is not None:
+            check = check.with_nodes(values[len(wanted) + len(effects) :])
         watch.lap("canonical")
         pairs = tuple((variable, new) for (variable, _), new in zip(updates, news, strict=True))
-        lowered = partition(Request(tuple(results), tuple(inputs), tuple(variables), pairs))
+        lowered = partition(
+            Request(
+                tuple(results),
+                tuple(inputs),
+                tuple(variables),
+                pairs,
+                check,
+                tuple(values[len(wanted) : len(wanted) + len(effects)]),
+            )
+        )
         program = finish(lowered.program)
         watch.lap("loops")
         spec = KernelSpec(
@@ -87,13 +107,17 @@ def compile_body(
             ),
             dims_of([node.type for node in (*inputs, *variables)]),
             lowered.messages,
+            tuple(
+                Callback(node.attrs.host.name, tuple(one.type for one in node.inputs), result_types(node.attrs))
+                for node in lowered.calls
+            ),
         )
         module, arena = emit_kernel(program, spec, target)
         text = module.text()
         watch.lap("llvm text")
     obj = compile_object(text, target, _level(text))
     watch.lap("machine code")
-    return Compiled(spec, text, obj, program, arena.size, watch.seconds, target)
+    return Compiled(spec, text, obj, program, arena.size, watch.seconds, target, lowered.calls)
 
 
 class _Stopwatch:

@@ -2,13 +2,19 @@
 
 The machine-code function of a kernel called ``name`` has the C interface ::
 
-    int32_t name(const T *input..., T *variable..., T *output..., int64_t dimension..., void *workspace);
+    int32_t name(const T *input..., T *variable..., T *output..., int64_t dimension..., void *workspace,
+                 symgrad_callback function, void *context, ...);
     int64_t name_workspace(int64_t dimension...);
 
 Arrays are dense and row-major; scalars are arrays of rank 0, also passed by pointer.  Booleans are bytes 0 or 1.  The
 workspace is as large as ``name_workspace`` says and aligned to 64 bytes; it may be null when that is 0.  No array may
 overlap one that is written.  The result is 0, or the number of a message in :attr:`KernelSpec.messages`, counted from 1;
-then nothing has been written to an output or a variable.
+then nothing has been written to an output or a variable.  A kernel that calls functions of the host takes each, with a
+pointer that it passes on, behind all else ::
+
+    int32_t (*symgrad_callback)(void *context, const void *const *inputs, void *const *outputs, const int64_t *sizes);
+
+``sizes`` are those of all axes of all inputs, then of all outputs.  A result other than 0 stops the kernel.
 """
 
 from __future__ import annotations
@@ -22,9 +28,10 @@ from codegen.llvm.builder import Function, Int
 from codegen.llvm.types import I64, POINTER, Type, vector
 from symgrad import dims
 from symgrad.dims import Atom, Dim, Size
+from symgrad.errors import CompileError
 from symgrad.types import DType, TensorType
 
-__all__ = ["Argument", "KernelSpec", "Message", "element_type", "emit_size"]
+__all__ = ["Argument", "Callback", "KernelSpec", "Message", "element_type", "emit_size"]
 
 _ELEMENTS = {"float64": "double", "float32": "float", "int64": "i64", "int32": "i32", "bool": "i8"}
 _ELEMENT_TYPES = {np.dtype(name): vector(scalar, 1) for name, scalar in _ELEMENTS.items()}
@@ -46,10 +53,23 @@ class Argument:
 
 @dataclass(frozen=True)
 class Message:
-    """What a status means: ``kind`` is "index" (IndexError) or "shape" (a run-time guard on sizes)."""
+    """What a status means.
+
+    ``kind`` is "index" (IndexError), "shape" (a guard on sizes), "finite" (FloatingPointError) or "callback" (whatever a
+    function of the host has raised).
+    """
 
     kind: str
     text: str
+
+
+@dataclass(frozen=True)
+class Callback:
+    """A function of the host that a kernel calls."""
+
+    name: str
+    inputs: tuple[TensorType, ...]
+    outputs: tuple[TensorType, ...]
 
 
 @dataclass(frozen=True)
@@ -66,6 +86,10 @@ class KernelSpec:
         Dynamic dimensions, in the order in which the function takes them.
     messages : tuple of Message
         Meanings of the non-zero results.
+    callbacks : tuple of Callback
+        Functions of the host, in the order in which the function takes them.
+    kink : str
+        The convention for derivatives at kinks under which it was made, for the record.
     """
 
     name: str
@@ -74,6 +98,8 @@ class KernelSpec:
     outputs: tuple[Argument, ...]
     dims: tuple[Atom, ...]
     messages: tuple[Message, ...] = ()
+    callbacks: tuple[Callback, ...] = ()
+    kink: str = "zero"
 
     @property
     def arrays(self) -> tuple[Argument, ...]:
@@ -83,7 +109,8 @@ class KernelSpec:
     def parameters(self) -> list[tuple[str, Type]]:
         """Parameters of the machine-code function, for the builder."""
         arrays: list[tuple[str, Type]] = [(f"a{k}", POINTER) for k in range(len(self.arrays))]
-        return [*arrays, *self.dim_parameters(), ("work", POINTER)]
+        calls = [(f"{what}{k}", POINTER) for k in range(len(self.callbacks)) for what in ("call", "context")]
+        return [*arrays, *self.dim_parameters(), ("work", POINTER), *calls]
 
     def dim_parameters(self) -> list[tuple[str, Type]]:
         return [(f"n{k}", I64) for k in range(len(self.dims))]
@@ -110,6 +137,8 @@ def emit_size(f: Function, size: Size, values: Mapping[Atom, Int]) -> Int:
 def _emit_atom(f: Function, atom: Atom, values: Mapping[Atom, Int]) -> Int:
     if atom in values:
         return values[atom]
+    if atom.is_leaf:
+        raise CompileError(f"the size {atom.label} cannot be found from the inputs", hint="add an input that has it")
     left, right = (emit_size(f, operand, values) for operand in atom.operands)
     if atom.kind == "max":
         return f.maximum(left, right)

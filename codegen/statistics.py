@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from codegen.driver import Compiled
-from codegen.lower.loopir import Buffer, Copy, Fill, For, Let, Load, Nest, Product, Scatter, Store
+from codegen.lower.loopir import Along, Buffer, Copy, Fill, For, Let, Load, Nest, Product, Scatter, Store
 from symgrad import dims
 from symgrad.dims import Size
 from symgrad.graph import Graph
@@ -79,6 +79,9 @@ def _stage_bytes(stage: Any) -> Size:
         item = stage.c.buffer.dtype.itemsize
         sides = (stage.m * stage.k, stage.k * stage.n, stage.m * stage.n)
         return item * dims.product(stage.batch) * _sum(sides)
+    if isinstance(stage, Along):
+        items = sum(view.buffer.dtype.itemsize for view in (*stage.operands, stage.target))
+        return items * dims.product([*stage.outer, stage.size])
     if isinstance(stage, Copy):
         return 2 * _bytes(stage.source)
     return _bytes(stage.buffer) if isinstance(stage, Fill) else 0

@@ -12,16 +12,19 @@ read as mathematics; compile them to vectorised machine code, just in time or ah
 array([1. , 0.6])
 """
 
-from symgrad import linalg, nn, special
+from symgrad import linalg, nn, optim, special
 from symgrad.bridge.networkx import graph
 from symgrad.bridge.sympy import from_sympy
 from symgrad.check import CheckReport, check_gradients
+from symgrad.checkpoint import restore_variables, save_variables
 from symgrad.compile import compile
 from symgrad.config import config
 from symgrad.define import elementwise
+from symgrad.diff.callback import callback
 from symgrad.diff.custom import custom_gradient
 from symgrad.diff.gradients import derivatives, gradients
 from symgrad.diff.rules import Rules, gradient_override_map, register_gradient
+from symgrad.diff.why import why
 from symgrad.dims import Dim, assume, dim
 from symgrad.errors import (
     CompileError,
@@ -29,6 +32,8 @@ from symgrad.errors import (
     GradientError,
     KernelIndexError,
     KernelInputError,
+    NonFiniteError,
+    RuleWarning,
     ShapeError,
     SymgradError,
     TraceError,
@@ -55,12 +60,23 @@ from symgrad.ops import (
     where,
     zeros,
 )
+from symgrad.optim import (
+    clip_by_average_norm,
+    clip_by_global_norm,
+    clip_by_norm,
+    clip_by_value,
+    fit,
+    global_norm,
+    histogram,
+)
 from symgrad.provenance import name_scope
 from symgrad.rewrite import simplify
 from symgrad.saving import load, save
 from symgrad.symbols import symbols
+from symgrad.tape import GradientTape
 from symgrad.transforms.derivatives import derivative, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from symgrad.transforms.export import export
+from symgrad.transforms.kinks import kinks
 from symgrad.transforms.vmap import jit, vmap
 from symgrad.types import TensorType
 from symgrad.variables import variable, variables
@@ -75,9 +91,12 @@ __all__ = [
     "Dim",
     "Expr",
     "GradientError",
+    "GradientTape",
     "Graph",
     "KernelIndexError",
     "KernelInputError",
+    "NonFiniteError",
+    "RuleWarning",
     "Rules",
     "ScalarExpr",
     "ShapeError",
@@ -87,7 +106,12 @@ __all__ = [
     "UnconnectedGradientError",
     "array",
     "assume",
+    "callback",
     "check_gradients",
+    "clip_by_average_norm",
+    "clip_by_global_norm",
+    "clip_by_norm",
+    "clip_by_value",
     "compile",
     "concatenate",
     "config",
@@ -101,16 +125,20 @@ __all__ = [
     "elementwise",
     "export",
     "eye",
+    "fit",
     "from_sympy",
+    "global_norm",
     "grad",
     "gradient_override_map",
     "gradients",
     "graph",
     "hessian",
+    "histogram",
     "hvp",
     "jacobian",
     "jit",
     "jvp",
+    "kinks",
     "linalg",
     "load",
     "log_softmax",
@@ -121,8 +149,11 @@ __all__ = [
     "norm",
     "one_hot",
     "ones",
+    "optim",
     "register_gradient",
+    "restore_variables",
     "save",
+    "save_variables",
     "simplify",
     "special",
     "stack",
@@ -135,5 +166,6 @@ __all__ = [
     "vjp",
     "vmap",
     "where",
+    "why",
     "zeros",
 ]

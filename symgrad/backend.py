@@ -14,6 +14,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol
 
+from symgrad.config import current
 from symgrad.errors import CompileError
 from symgrad.graph import Graph
 from symgrad.node import Node
@@ -39,6 +40,8 @@ class CompileRequest:
     threads : int
     fastmath : set of str
     check_finite : bool
+    kink : str
+        The convention for derivatives at kinks in force when the request was made; artefacts record it.
     """
 
     graph: Graph
@@ -50,6 +53,7 @@ class CompileRequest:
     threads: int = 1
     fastmath: frozenset[str] = field(default_factory=lambda: frozenset({"contract"}))
     check_finite: bool = False
+    kink: str = field(default_factory=lambda: current().kink)
 
 
 class Backend(Protocol):

@@ -62,8 +62,9 @@ class _Sites:
 
 def _rebuild(node: Node, inputs: tuple[Node, ...], batched: tuple[bool, ...], size: Size) -> Node:
     op = node.op
-    if op.batch is not None:
-        return op.batch(node, inputs, batched, size)
+    ruled = None if op.batch is None else op.batch(node, inputs, batched, size)
+    if ruled is not None:
+        return ruled
     if op.kind is Kind.ELEMENTWISE:
         aligned = [
             one if own else ops.broadcast_to(one, (size, *one.shape)) for one, own in zip(inputs, batched, strict=True)

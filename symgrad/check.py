@@ -7,7 +7,7 @@ so that bad scaling raises no false alarm.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,11 +18,12 @@ from symgrad.diff.gradients import gradients, pushforward
 from symgrad.errors import GradientError
 from symgrad.interp import evaluate
 from symgrad.node import Node, substitute, topological
+from symgrad.opdef import Kind
 from symgrad.provenance import user_line
 from symgrad.referee import exact_slope, exact_values
 from symgrad.transforms.tracing import as_outputs, bind, leaf_type
 
-__all__ = ["CheckReport", "check_gradients"]
+__all__ = ["CheckReport", "Problem", "check_gradients", "check_problem"]
 
 _COORDINATES = 40  # per argument; of larger arrays a random choice is checked
 _SHRINK = 1.6
@@ -57,22 +58,27 @@ class CheckReport(NamedTuple):
     refereed: int
 
 
-class _Problem(NamedTuple):
-    """A scalar function of arrays as an expression, and a point."""
+class Problem(NamedTuple):
+    """A scalar function of arrays as an expression, and a point; ``fixed`` has other placeholders, which do not vary."""
 
     value: Any
     parameters: list[Any]
     point: list[Array]
-    compiled: bool
+    compiled: bool = False
+    fixed: Mapping[Node, Any] = {}
+
+    def at(self, point: Sequence[Array]) -> dict[Node, Any]:
+        """Values of all placeholders."""
+        return {**self.fixed, **dict(zip(self.parameters, point, strict=True))}
 
     def scalar(self) -> Scalar:
         if self.compiled:
             kernel = compile(self.value, self.parameters)
             return lambda point: float(kernel(*point))
-        return lambda point: float(evaluate([self.value], dict(zip(self.parameters, point, strict=True)))[0])
+        return lambda point: float(evaluate([self.value], self.at(point))[0])
 
     def exact(self) -> Callable[[list[Any]], Any]:
-        return lambda point: exact_values([self.value], dict(zip(self.parameters, point, strict=True)))[0][()]
+        return lambda point: exact_values([self.value], self.at(point))[0][()]
 
 
 def check_gradients(
@@ -125,8 +131,8 @@ def check_gradients(
     parameters = [_parameter(name, leaf) for name, leaf in zip(arguments.names, arguments.leaves, strict=True)]
     point = [np.asarray(leaf, node.type.dtype) for leaf, node in zip(arguments.leaves, parameters, strict=True)]
     outputs, _ = as_outputs(f(*arguments.rebuild(parameters)), "check_gradients")
-    problem = _Problem(_contracted(outputs, parameters, point, rng), parameters, point, compiled)
-    return _check(problem, order, tuple(modes), rtol, rng)
+    problem = Problem(_contracted(outputs, parameters, point, rng), parameters, point, compiled)
+    return check_problem(problem, order, tuple(modes), rtol, rng)
 
 
 def _parameter(name: str, leaf: Any) -> Any:
@@ -151,7 +157,9 @@ def _contracted(
     return total
 
 
-def _check(problem: _Problem, order: int, modes: tuple[str, ...], rtol: float, rng: np.random.Generator) -> CheckReport:
+def check_problem(
+    problem: Problem, order: int, modes: tuple[str, ...], rtol: float, rng: np.random.Generator
+) -> CheckReport:
     positions = [
         k for k, node in enumerate(problem.parameters) if types.is_float(node.type.dtype) and problem.point[k].size
     ]
@@ -159,8 +167,7 @@ def _check(problem: _Problem, order: int, modes: tuple[str, ...], rtol: float, r
         raise GradientError("check_gradients: no argument is a floating array", where=user_line())
     sources = [problem.parameters[k] for k in positions]
     slopes = gradients(problem.value, sources, unconnected="zero")
-    inputs = dict(zip(problem.parameters, problem.point, strict=True))
-    found = evaluate(slopes, inputs)
+    found = evaluate(slopes, problem.at(problem.point))
     reports = []
     if "reverse" in modes:
         reports.append(_compare(problem, positions, found, rtol, rng))
@@ -172,7 +179,7 @@ def _check(problem: _Problem, order: int, modes: tuple[str, ...], rtol: float, r
         total = terms[0]
         for term in terms[1:]:
             total = ops.add(total, term)
-        reports.append(_check(problem._replace(value=total), order - 1, modes, max(rtol, 1e-5), rng))
+        reports.append(check_problem(problem._replace(value=total), order - 1, modes, max(rtol, 1e-5), rng))
     return CheckReport(
         sum(one.checked for one in reports), max(one.worst for one in reports), sum(one.refereed for one in reports)
     )
@@ -180,7 +187,7 @@ def _check(problem: _Problem, order: int, modes: tuple[str, ...], rtol: float, r
 
 # -- one comparison -------------------------------------------------------------------------------------------------
 def _compare(
-    problem: _Problem, positions: Sequence[int], slopes: Sequence[Array], rtol: float, rng: np.random.Generator
+    problem: Problem, positions: Sequence[int], slopes: Sequence[Array], rtol: float, rng: np.random.Generator
 ) -> CheckReport:
     """Reverse mode: every partial derivative against differences."""
     scalar = problem.scalar()
@@ -201,18 +208,14 @@ def _compare(
 
 
 def _compare_forward(
-    problem: _Problem, positions: Sequence[int], slopes: Sequence[Array], rtol: float, rng: np.random.Generator
+    problem: Problem, positions: Sequence[int], slopes: Sequence[Array], rtol: float, rng: np.random.Generator
 ) -> CheckReport:
     """Forward mode: the adjoint identity with reverse mode, for random directions."""
     worst = 0.0
     for _ in range(2):
         directions = [rng.normal(size=problem.point[k].shape) for k in positions]
         (tangent,) = pushforward([problem.value], [problem.parameters[k] for k in positions], directions)
-        value = (
-            0.0
-            if tangent is None
-            else float(evaluate([tangent], dict(zip(problem.parameters, problem.point, strict=True)))[0])
-        )
+        value = 0.0 if tangent is None else float(evaluate([tangent], problem.at(problem.point))[0])
         expected = sum(float(np.sum(slope * v)) for slope, v in zip(slopes, directions, strict=True))
         size = sum(float(np.sum(np.abs(slope * v))) for slope, v in zip(slopes, directions, strict=True))
         if not abs(value - expected) <= rtol * max(size, abs(value)) + 1e-12:
@@ -262,7 +265,7 @@ def _central(scalar: Scalar, point: Sequence[Array], k: int, coordinate: tuple[i
 
 
 def _referee(
-    problem: _Problem, k: int, coordinate: tuple[int, ...], value: float, estimate: float, rtol: float, scale: float
+    problem: Problem, k: int, coordinate: tuple[int, ...], value: float, estimate: float, rtol: float, scale: float
 ) -> float:
     """The deviation from the exact derivative; raises if the derivative is wrong."""
     name = problem.parameters[k].attrs.name
@@ -285,14 +288,17 @@ def _referee(
 
 
 # -- which operation ------------------------------------------------------------------------------------------------
-def _suspect(problem: _Problem) -> str:
-    """The first operation whose own derivative is wrong at this point, for the message."""
+def _suspect(problem: Problem) -> str:
+    """The first operation whose own derivative is wrong at this point, for the message; of whole programs only."""
+    if problem.fixed:
+        return ""
     order = [node for node in topological([problem.value]) if isinstance(node.type, types.TensorType)]
-    values = dict(zip(order, evaluate(order, dict(zip(problem.parameters, problem.point, strict=True))), strict=True))
+    values = dict(zip(order, evaluate(order, problem.at(problem.point)), strict=True))
     for node in order:
         if node.inputs and types.is_float(node.type.dtype) and _is_wrong(node, values):
             line = next(iter(node.lines), None)
-            name = node.inputs[0].attrs.name if node.op.name == "item" else node.op.name
+            inner = node.inputs[0] if node.op.name == "item" else node
+            name = inner.attrs.name if inner is not node or node.op.kind is Kind.CALLBACK else node.op.name
             return f"; the rule of {name} is wrong" + (f" (at {line})" if line else "")
     return ""
 
@@ -308,7 +314,7 @@ def _is_wrong(node: Node, values: dict[Node, Any]) -> bool:
     rng = np.random.default_rng(0)
     moved = substitute([node], dict(zip(leaves, parameters, strict=True)))
     value = _contracted(moved, parameters, point, rng)
-    scalar = _Problem(value, parameters, point, False).scalar()
+    scalar = Problem(value, parameters, point, False).scalar()
     inputs = dict(zip(parameters, point, strict=True))
     slopes = evaluate(gradients(value, [parameters[k] for k in floating], unconnected="zero"), inputs)
     for k, slope in zip(floating, slopes, strict=True):
@@ -325,4 +331,6 @@ def _leaves(node: Node) -> list[Node]:
     if node.op.name == "item" and inner.op.name == "custom_gradient":
         attrs = inner.attrs
         return list(dict.fromkeys(inner.inputs[attrs.values : attrs.values + attrs.arguments]))
+    if node.op.name == "item" and inner.op.kind is Kind.CALLBACK:
+        return list(dict.fromkeys(inner.inputs))
     return list(dict.fromkeys(node.inputs))

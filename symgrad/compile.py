@@ -7,14 +7,15 @@ from typing import Any
 
 from symgrad.backend import CompileRequest, find_backend
 from symgrad.containers import Structure, flatten, leaf_names, unflatten
+from symgrad.diff.claims import waiting
 from symgrad.errors import CompileError, DTypeError, ShapeError, UnconnectedGradientError
 from symgrad.graph import Graph
-from symgrad.node import Node
+from symgrad.node import Node, topological
 from symgrad.ops import as_node
 from symgrad.ops.coerce import shape_text
 from symgrad.provenance import user_line
 from symgrad.types import same_shape
-from symgrad.variables import is_variable
+from symgrad.variables import is_variable, require_value, without_value
 
 __all__ = ["compile", "request_for"]
 
@@ -52,6 +53,8 @@ def compile(
         What arithmetic may be rearranged; ``contract`` fuses a product and a sum.
     threads : int
     check_finite : bool
+        A call whose results are not all finite raises, names the operation and line that made the first value that is
+        not, and changes nothing; see ``docs/check_finite.md``.
 
     Returns
     -------
@@ -75,9 +78,13 @@ def compile(
     """
     request, structure = request_for(outputs, inputs, updates, name, target, fastmath, threads, check_finite)
     kernel: Any = find_backend(backend).compile(request)
-    if structure.kind is None or structure == _flat_tuple(len(request.graph.outputs)):
-        return kernel
-    return StructuredKernel(kernel, structure)
+    if structure.kind is not None and structure != _flat_tuple(len(request.graph.outputs)):
+        kernel = StructuredKernel(kernel, structure)
+    if waiting():
+        from symgrad.truth import probed
+
+        kernel = probed(kernel, request.graph.inputs)
+    return _with_values(kernel, request)
 
 
 def _flat_tuple(count: int) -> Structure:
@@ -140,7 +147,7 @@ def _output(leaf: Any, position: int) -> Any:
         raise UnconnectedGradientError(
             f"compile: output {position} is None: the gradient it stands for does not exist",
             where=user_line(),
-            hint="sg.gradients(..., unconnected='zero') gives zeros, unconnected='raise' says why",
+            hint="sg.why(y, x) says why; sg.gradients(..., unconnected='zero') gives zeros, unconnected='raise' fails at once",
         )
     return as_node(leaf, who=f"compile: output {position}")
 
@@ -154,6 +161,13 @@ def _input(one: Any) -> Any:
 
 
 def _updates(updates: Sequence[tuple[Any, Any]]) -> tuple[tuple[Node, Node], ...]:
+    for pair in updates:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise CompileError(
+                f"compile: updates hold {pair!r}, which is no pair of a variable and its new value",
+                where=user_line(),
+                hint="(w, w + 1); w.assign_add(1) changes the value at once, w.assign_add(expression) gives a pair",
+            )
     pairs = tuple(_update(variable, value) for variable, value in updates)
     seen: set[Node] = set()
     for variable, _ in pairs:
@@ -206,6 +220,39 @@ def _refuse_free(graph: Graph) -> None:
             where=next(iter(node.lines), None),
             hint=f"add it: sg.compile(..., [..., {node.attrs.name}])",
         )
+
+
+def _with_values(kernel: Any, request: CompileRequest) -> Any:
+    """The kernel; where a variable of it has no value yet, one that asks for it."""
+    missing = without_value()
+    if not missing:
+        return kernel
+    nodes = topological([*request.graph.outputs, *(value for _, value in request.updates)])
+    read = [node for node in nodes if node in missing]
+    changed = [variable for variable, _ in request.updates if variable in missing]
+    return InitialisingKernel(kernel, read, changed) if read or changed else kernel
+
+
+class InitialisingKernel:
+    """A kernel compiled before all its variables had values: it refuses to read such, and gives some to those it updates."""
+
+    def __init__(self, kernel: Any, read: Sequence[Any], changed: Sequence[Any]) -> None:
+        self.kernel, self.read, self.changed = kernel, list(read), list(changed)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        for variable in self.read:
+            require_value(variable)
+        made = self.kernel(*args, **kwargs)
+        for variable in self.changed:
+            variable.attrs.state.ready = True
+        self.read, self.changed = [], []
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.kernel, name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return InitialisingKernel, (self.kernel, self.read, self.changed)
 
 
 class StructuredKernel:

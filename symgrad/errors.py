@@ -18,6 +18,8 @@ __all__ = [
     "GradientError",
     "KernelIndexError",
     "KernelInputError",
+    "NonFiniteError",
+    "RuleWarning",
     "ShapeError",
     "SymgradError",
     "TraceError",
@@ -179,4 +181,35 @@ class KernelIndexError(SymgradError, IndexError):
     ... except IndexError as error:
     ...     print(type(error).__name__)
     KernelIndexError
+    """
+
+
+class NonFiniteError(SymgradError, FloatingPointError):
+    """A result of a kernel compiled with ``check_finite=True`` is NaN or infinite; the message says where that began.
+
+    Examples
+    --------
+    >>> import numpy as np, symgrad as sg
+    >>> x = sg.symbol("x", ("n",))
+    >>> k = sg.compile(np.sum(np.log(x)), [x], check_finite=True)
+    >>> try:
+    ...     k(np.array([1.0, 0.0]))
+    ... except FloatingPointError as error:
+    ...     print(type(error).__name__, "-", error.what.rpartition(" at ")[0])
+    NonFiniteError - log: the first infinite value is made
+    """
+
+
+class RuleWarning(UserWarning):
+    """A rule that claims to be a derivative is not the derivative of its function.
+
+    Examples
+    --------
+    >>> import warnings, numpy as np, symgrad as sg
+    >>> wrong = sg.custom_gradient(lambda x: (x**2, lambda head: head * x))
+    >>> with warnings.catch_warnings(record=True) as said:
+    ...     warnings.simplefilter("always")
+    ...     _ = sg.grad(wrong)(3.0)
+    >>> said[0].category.__name__
+    'RuleWarning'
     """

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from symgrad import dims, indexing, ops
 from symgrad.dims import Dim
 from symgrad.errors import TraceError
+from symgrad.methods import ArrayMethods
 from symgrad.node import Node, set_faces
 from symgrad.ops.source import is_placeholder
 from symgrad.provenance import user_line
@@ -48,7 +49,7 @@ def _call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[s
     return call_ufunc(ufunc, method, inputs, kwargs)
 
 
-class Expr(Node):
+class Expr(ArrayMethods, Node):
     """A symbolic array or scalar; operators and NumPy functions on it build further expressions.
 
     ``==`` compares elements; use :meth:`same` for identity.  Hashing is by identity.
@@ -78,9 +79,12 @@ class Expr(Node):
     __mod__, __rmod__ = _binary("remainder"), _binary("remainder", True)
     __pow__, __rpow__ = _binary("power"), _binary("power", True)
     __matmul__, __rmatmul__ = _binary("matmul"), _binary("matmul", True)
-    __and__, __rand__ = _binary("logical_and"), _binary("logical_and", True)
-    __or__, __ror__ = _binary("logical_or"), _binary("logical_or", True)
-    __xor__, __rxor__ = _binary("logical_xor"), _binary("logical_xor", True)
+    __and__, __rand__ = _binary("bitwise_and"), _binary("bitwise_and", True)
+    __or__, __ror__ = _binary("bitwise_or"), _binary("bitwise_or", True)
+    __xor__, __rxor__ = _binary("bitwise_xor"), _binary("bitwise_xor", True)
+    __lshift__, __rlshift__ = _binary("left_shift"), _binary("left_shift", True)
+    __rshift__, __rrshift__ = _binary("right_shift"), _binary("right_shift", True)
+    __divmod__, __rdivmod__ = _binary("divmod"), _binary("divmod", True)
     __lt__, __le__ = _binary("less"), _binary("less_equal")
     __gt__, __ge__ = _binary("greater"), _binary("greater_equal")
     __eq__, __ne__ = _binary("equal"), _binary("not_equal")
@@ -96,10 +100,20 @@ class Expr(Node):
         return ops.absolute(self)
 
     def __invert__(self) -> Any:
-        return ops.logical_not(self)
+        return ops.invert(self)
 
-    def __divmod__(self, other: Any) -> Any:
-        return self // other, self % other
+    def __round__(self, digits: int | None = None) -> Any:
+        """Rounded, of the same element type: unlike Python's own numbers, which become integers."""
+        return ops.round(self, 0 if digits is None else digits)
+
+    def __floor__(self) -> Any:
+        return ops.floor(self)
+
+    def __ceil__(self) -> Any:
+        return ops.ceil(self)
+
+    def __trunc__(self) -> Any:
+        return ops.trunc(self)
 
     def same(self, other: Any) -> bool:
         """Whether the other expression is this one."""
@@ -113,68 +127,6 @@ class Expr(Node):
             raise AttributeError("only symbols, traced arguments and variables have a name")
         name: str = self.attrs.name
         return name
-
-    @property
-    def size(self) -> Any:
-        """Number of elements."""
-        return self.type.size
-
-    @property
-    def T(self) -> Any:
-        """The expression with its axes reversed."""
-        return ops.transpose(self)
-
-    def astype(self, dtype: Any) -> Any:
-        """The expression converted to another element type."""
-        return ops.cast(self, dtype)
-
-    def reshape(self, *shape: Any) -> Any:
-        """The elements in another shape; one size may be -1."""
-        return ops.reshape(self, shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape)
-
-    def ravel(self) -> Any:
-        """The elements as a vector."""
-        return ops.reshape(self, -1)
-
-    flatten = ravel
-
-    def transpose(self, *axes: Any) -> Any:
-        """The axes permuted; by default reversed."""
-        order = axes[0] if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes
-        return ops.transpose(self, order or None)
-
-    def squeeze(self, axis: Any = None) -> Any:
-        """Axes of size 1 dropped."""
-        return ops.squeeze(self, axis)
-
-    def sum(self, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
-        return ops.sum(self, axis, keepdims, dtype)
-
-    def prod(self, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
-        return ops.prod(self, axis, keepdims, dtype)
-
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return ops.mean(self, axis, keepdims)
-
-    def max(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return ops.max(self, axis, keepdims)
-
-    def min(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return ops.min(self, axis, keepdims)
-
-    def any(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return ops.any(self, axis, keepdims)
-
-    def all(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return ops.all(self, axis, keepdims)
-
-    def dot(self, other: Any) -> Any:
-        return ops.dot(self, other)
-
-    def clip(self, low: Any = None, high: Any = None) -> Any:
-        """Values limited to an interval."""
-        made = self if low is None else ops.maximum(self, low)
-        return made if high is None else ops.minimum(made, high)
 
     # -- reading ---------------------------------------------------------------------------------------------------
     def __str__(self) -> str:
@@ -231,9 +183,6 @@ class Expr(Node):
 
     def __complex__(self) -> NoReturn:
         _refuse("Python asked for the complex value of", "complex numbers are not supported: keep their parts apart")
-
-    def __round__(self, digits: Any = None) -> NoReturn:
-        _refuse("Python asked for the rounded value of", "use np.rint, np.floor, np.ceil or np.trunc")
 
     def __contains__(self, item: Any) -> NoReturn:
         _refuse("Python asked whether something is in", "use np.any(x == value)")

@@ -94,6 +94,9 @@ def _plan(x: Any, key: Any) -> _Plan:
     groups: list[bool] = []  # per entry: whether it is an advanced index
     position = 0  # axis of the result of box and new axes
     for entry in entries:
+        if entry is Ellipsis:
+            groups.append(False)
+            continue
         if entry is None:
             new_axes.append(position)
             position += 1
@@ -138,12 +141,12 @@ def _expanded(key: tuple[Any, ...], x: Any) -> list[Any]:
     used = sum(entry is not None and entry is not Ellipsis for entry in entries)
     if used > x.ndim:
         raise KernelIndexError(f"index: {used} indices for {shape_text(x.shape)} of rank {x.ndim}", where=user_line())
-    missing = [slice(None)] * (x.ndim - used)
+    missing: list[Any] = [slice(None)] * (x.ndim - used)
     dots = [place for place, entry in enumerate(entries) if entry is Ellipsis]
     if len(dots) > 1:
         raise KernelIndexError("index: more than one ellipsis", where=user_line())
     place = dots[0] if dots else len(entries)
-    entries[place : place + len(dots)] = missing
+    entries[place : place + len(dots)] = missing or [Ellipsis] * len(dots)  # also for no axis it parts index arrays
     _check_masks(entries, x)
     return [entry.positions if isinstance(entry, _MaskAxis) else entry for entry in entries]
 
@@ -158,7 +161,7 @@ class _MaskAxis(NamedTuple):
 def _check_masks(entries: Sequence[Any], x: Any) -> None:
     axis = -1
     for entry in entries:
-        axis += entry is not None
+        axis += entry is not None and entry is not Ellipsis
         if isinstance(entry, _MaskAxis) and dims.equal(entry.size, x.shape[axis]) is not True:
             raise KernelIndexError(
                 f"index: a mask of {entry.size} along axis {axis} of {shape_text(x.shape)}",
@@ -290,6 +293,29 @@ def _clipped(index: Size, size: Size, low: Size, high: Size) -> Size:
     return dims.minimum(dims.maximum(wrapped, low), high)
 
 
+def _distinct(plan: _Plan, x: Any) -> bool:
+    """Whether the index arrays are known and certainly name no place twice."""
+    known = [_known(one) for one in plan.arrays]
+    positions = [one.ravel() for one in known if one is not None]
+    if len(positions) < len(known):
+        return False
+    part = ops.slice(x, plan.box) if not plan.new_axes else ops.expand_dims(ops.slice(x, plan.box), plan.new_axes)
+    sizes = [part.shape[axis] for axis in plan.array_axes]
+    if not all(isinstance(size, int) for size in sizes):  # a place counted from the end may be one from the front
+        return all((one >= 0).all() for one in positions) and _no_column_twice(positions)
+    return _no_column_twice([one % size for one, size in zip(positions, sizes, strict=True)])
+
+
+def _known(index: Any) -> np.ndarray[Any, Any] | None:
+    """The elements of an index array that is a constant, repeated or not."""
+    base = index.inputs[0] if index.op.name == "broadcast_to" else index
+    return np.broadcast_to(base.attrs.value.array, index.shape) if base.op.name == "constant" else None
+
+
+def _no_column_twice(rows: Sequence[np.ndarray[Any, Any]]) -> bool:
+    return np.unique(np.stack(rows), axis=1).shape[1] == rows[0].size
+
+
 # -- updates --------------------------------------------------------------------------------------------------------
 class At:
     """``x.at[key]``: the places to change; ``set``, ``add``, ``multiply``, ``min`` and ``max`` return a changed copy.
@@ -344,13 +370,15 @@ class _Places:
         return self._combined(ops.maximum, value)
 
     def _combined(self, combine: Callable[[Any, Any], Any], value: Any) -> Any:
-        if self._plan.arrays:
+        if not self._plan.arrays:
+            return self._changed(None, value, combine)
+        if not _distinct(self._plan, self._x):
             raise TraceError(
                 "x.at[index array].multiply/min/max is not supported, as places may repeat",
                 where=user_line(),
-                hint="use static indices or slices",
+                hint="use slices, or index arrays that are known while tracing and name no place twice",
             )
-        return self._changed(None, value, combine)
+        return self.set(combine(getitem(self._x, self.key), ops.as_node(value, self._x.type.dtype, who="x.at[...]")))
 
     def _changed(self, scatter: Callable[..., Any] | None, value: Any, combine: Callable[[Any, Any], Any]) -> Any:
         plan = self._plan

@@ -14,7 +14,8 @@ import numpy as np
 from symgrad import dims
 from symgrad.dims import Atom, Dim, Size
 from symgrad.errors import KernelInputError, ShapeError
-from symgrad.node import Node, topological
+from symgrad.node import Node
+from symgrad.ops.callback import in_program_order
 from symgrad.types import TensorType
 
 __all__ = ["bind_dims", "concrete", "evaluate"]
@@ -101,7 +102,7 @@ def evaluate(outputs: Sequence[Node], values: Mapping[Node, Any]) -> list[np.nda
         known[node] = array
     sizes = bind_dims([node.type for node in known], [array.shape for array in known.values()])
     with np.errstate(all="ignore"):
-        for node in topological(outputs, known.__contains__):
+        for node in in_program_order(outputs, known.__contains__):
             if node not in known:
                 known[node] = _value(node, known, sizes)
     return [np.asarray(known[node]) for node in outputs]

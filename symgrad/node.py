@@ -198,7 +198,7 @@ def substitute(outputs: Sequence[Node], replacements: dict[Node, Node]) -> list[
 
 def rebuild(node: Node, inputs: tuple[Node, ...]) -> Any:
     """The node's operation on other inputs, in the node's own scope and with its source lines."""
-    token = provenance.current.set(provenance.BuildContext(node.context, _SILENT))
+    token = provenance.current.set(provenance.BuildContext(node.context, provenance.SILENT))
     try:
         made = apply(node.op, inputs, node.attrs)
     finally:
@@ -206,13 +206,3 @@ def rebuild(node: Node, inputs: tuple[Node, ...]) -> Any:
     if not made.sites:
         made.sites = node.sites
     return made
-
-
-class _Silent:
-    """An observer that takes no notice; it keeps the library's own rebuilding out of the source lines."""
-
-    def note(self, node: Node) -> None:
-        return None
-
-
-_SILENT = _Silent()

@@ -36,7 +36,7 @@ __all__ = [
 
 Infer = Callable[[tuple[Node, ...], Any], TensorType | TupleType]
 Evaluate = Callable[..., Any]  # (attrs, *arrays) -> array
-Batch = Callable[[Node, tuple[Node, ...], tuple[bool, ...], Size], Node]
+Batch = Callable[[Node, tuple[Node, ...], tuple[bool, ...], Size], Node | None]
 Pattern = Callable[[Node], "list[np.ndarray[Any, Any] | None]"]
 
 
@@ -49,6 +49,8 @@ class Kind(Enum):
     REDUCTION = "reduction"
     CONTRACTION = "contraction"
     SCATTER = "scatter"
+    ALONG = "along"  # works on an axis as a whole: running sums, sorting, searching
+    CALLBACK = "callback"  # a function of the host, called as often and in the order that its attributes say
     CONTROL = "control"  # identities that steer differentiation, tuples and their items
 
 
@@ -132,7 +134,8 @@ class OpDef:
         ``(attrs, *arrays) -> array``: the NumPy meaning, the only definition of the operation's value.
     derivative : Derivative
     batch : callable or None
-        ``(node, inputs, batched, size) -> Node``: the operation over a new leading axis; None where ``kind`` says it.
+        ``(node, inputs, batched, size) -> Node``: the operation over a new leading axis; None where ``kind`` or
+        ``define`` says it, and a result of None likewise.
     pattern : callable or None
         Per input, a boolean matrix (output elements × input elements): what each output element reads; None where
         ``kind`` says it.

@@ -45,6 +45,9 @@ _INFIX = {
     "logical_and": ("&", _AND),
     "logical_or": ("|", _OR),
     "logical_xor": ("^", _XOR),
+    "bitwise_and": ("&", _AND),
+    "bitwise_or": ("|", _OR),
+    "bitwise_xor": ("^", _XOR),
 }
 _HIDDEN = {"broadcast_to", "assert_shape"}
 _NAMES = {"absolute": "abs"}
@@ -183,6 +186,10 @@ def _reduction(node: Node, args: Sequence[Piece]) -> Piece:
     return _call(node.op.name, args, *([axes] if axes else []))
 
 
+def _running(node: Node, args: Sequence[Piece]) -> Piece:
+    return _call(node.op.name, args, *([f"axis={node.attrs.axis}"] if node.ndim > 1 else []))
+
+
 def _along(node: Node, args: Sequence[Piece]) -> Piece:
     axes = node.attrs.axes
     return _call(node.op.name, args, f"axis={axes[0] if len(axes) == 1 else axes}")
@@ -303,9 +310,18 @@ _SPECIAL: dict[str, Callable[[Node, Sequence[Piece]], Piece]] = {
     "constant": _constant,
     "iota": lambda node, args: (f"arange({node.attrs.size})", _ATOM),
     "dim_value": lambda node, args: (str(node.attrs.dim), _ATOM),
+    "power_log": lambda node, args: _infix(
+        "multiply",
+        [
+            _infix("power", args),
+            _call("log", args[:1]) if node.attrs.order == 1 else (f"log({args[0][0]})**{node.attrs.order}", _POWER),
+        ],
+    ),
     "negative": lambda node, args: (f"-{_wrapped(args[0], _UNARY)}", _UNARY),
     "square": lambda node, args: (f"{_wrapped(args[0], _ATOM)}**2", _POWER),
     "logical_not": lambda node, args: (f"~{_wrapped(args[0], _ATOM)}", _UNARY),
+    "invert": lambda node, args: (f"~{_wrapped(args[0], _ATOM)}", _UNARY),
+    "sinc_derivative": lambda node, args: _call("sinc_derivative", args, f"order={node.attrs.order}"),
     "cast": lambda node, args: _call(str(node.type.dtype), args),
     "reshape": lambda node, args: (f"{_wrapped(args[0], _ATOM)}.reshape({_shape(node.shape)})", _ATOM),
     "expand_dims": lambda node, args: _call("expand_dims", args, f"axis={_shape(node.attrs.axes)}"),
@@ -325,7 +341,11 @@ _SPECIAL: dict[str, Callable[[Node, Sequence[Piece]], Piece]] = {
     "custom_gradient": lambda node, args: _call(
         node.attrs.name, args[node.attrs.values : node.attrs.values + node.attrs.arguments]
     ),
+    **dict.fromkeys(("callback", "stateless_callback"), lambda node, args: _call(node.attrs.host.name, args)),
     "item": _item,
     "basis": lambda node, args: (f"basis({_shape(node.attrs.type.shape)})", _ATOM),
     **dict.fromkeys(("sum", "prod", "max", "min", "any", "all", "mean", "logsumexp", "norm"), _reduction),
+    **dict.fromkeys(("argmax", "argmin"), _reduction),
+    **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin", "recurrence"), _running),
+    "searchsorted": lambda node, args: _call("searchsorted", args, *(["side='right'"] if node.attrs.right else [])),
 }

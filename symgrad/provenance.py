@@ -2,7 +2,8 @@
 that every new node reads.
 
 A *site* is a line of the user's code.  It is captured as (code object, instruction), which costs little, and turned
-into ``file:line`` only when somebody asks.  The *build context* is one immutable object in one context variable, so
+into ``file:line`` only when somebody asks.  A derivative node has the sites of the node that was differentiated, behind
+the name of the rule that did it.  The *build context* is one immutable object in one context variable, so
 that creating a node costs a single look-up however many scopes are open.
 """
 
@@ -12,15 +13,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import takewhile
 from types import CodeType, FrameType
 from typing import Any, Protocol
 
 __all__ = [
+    "SILENT",
     "BuildContext",
     "Identity",
     "Observer",
     "Sites",
     "current",
+    "derived_by",
     "describe",
     "name_scope",
     "observed",
@@ -28,7 +32,8 @@ __all__ = [
     "user_line",
 ]
 
-Sites = tuple[Any, ...]  # code object, instruction, code object, instruction, ...: flat, so that the collector skips it
+# Names of rules, then code object, instruction, code object, instruction, ...: flat, so that the collector skips it.
+Sites = tuple[Any, ...]
 
 MAX_SITES = 4  # source lines remembered for a node that is built again and again
 _INTERNAL = ("symgrad", "codegen", "numpy", "sympy", "functools", "contextlib")
@@ -48,6 +53,16 @@ class Observer(Protocol):
     """Told of every node that is built or found while it is in force."""
 
     def note(self, node: Any) -> None: ...
+
+
+class _Silent:
+    """An observer that takes no notice; it keeps the library's own building out of the source lines."""
+
+    def note(self, node: Any) -> None:
+        return None
+
+
+SILENT: Observer = _Silent()
 
 
 class BuildContext:
@@ -148,14 +163,20 @@ def remember(node: Any) -> None:
     if frame is None:
         return
     known = node.sites
-    if not known:
+    if not known or known[0].__class__ is str:
         node.sites = (frame.f_code, frame.f_lasti)
     elif len(known) < 2 * MAX_SITES and (frame.f_code, frame.f_lasti) not in zip(known[::2], known[1::2], strict=True):
         node.sites = (*known, frame.f_code, frame.f_lasti)
 
 
+def derived_by(sites: Sites) -> Sites:
+    """The rules that differentiated, the last one first; empty for a node that the user's lines built."""
+    return tuple(takewhile(lambda one: one.__class__ is str, sites))
+
+
 def describe(sites: Sites) -> list[str]:
     """Sites as ``file:line``."""
+    sites = sites[len(derived_by(sites)) :]
     return [_line(code, instruction) for code, instruction in zip(sites[::2], sites[1::2], strict=True)]
 
 

@@ -112,7 +112,7 @@ def _value(node: Node, attrs: Any, args: list[Any], sizes: Any) -> Any:
         return _cast(args[0], attrs.dtype)
     if name == "constant":
         return _as_object(attrs.value.array)
-    if node.op.kind is Kind.ELEMENTWISE:
+    if node.op.kind is Kind.ELEMENTWISE and not (node.op.math is None and node.op.define is not None):
         function = _DIRECT.get(name) or _function(name)
         made = np.frompyfunc(function, len(args), 1)(*args)
         return np.asarray(made, dtype=object if types.is_float(node.type.dtype) else node.type.dtype)
@@ -126,6 +126,8 @@ def _value(node: Node, attrs: Any, args: list[Any], sizes: Any) -> Any:
         return np.asarray(made, dtype=np.asarray(args[0]).dtype)
     if name == "place":
         return _place(attrs, args)
+    if node.op.kind is Kind.CALLBACK:
+        raise GradientError(f"callback {attrs.name}: a function of the host has no exact meaning")
     made = node.op.evaluate(attrs, *args)
     if isinstance(made, tuple):
         return made

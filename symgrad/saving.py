@@ -22,10 +22,12 @@ from symgrad.dims import Dim
 from symgrad.dims import _rebuild as rebuild_dim
 from symgrad.errors import SymgradError
 from symgrad.node import Node, apply, topological
-from symgrad.opdef import lookup
+from symgrad.opdef import Kind, lookup
 from symgrad.ops.control import Closed
+from symgrad.ops.convolution import Span
 from symgrad.ops.source import PARAMETER, Literal
 from symgrad.ops.structure import Pick, Range
+from symgrad.ops.windows import Window
 from symgrad.types import TensorType
 from symgrad.verify import verify
 
@@ -33,6 +35,7 @@ __all__ = ["dumps", "load", "loads", "loads_one", "save"]
 
 VERSION = 1
 _CONTAINERS: dict[str, type] = {"tuple": tuple, "list": list, "dict": dict}
+_RECORDS: dict[str, Any] = {"pick": Pick, "range": Range, "span": Span, "window": Window}  # tuples that keep their class
 
 
 def save(path: str | os.PathLike[str], value: Any) -> None:
@@ -143,6 +146,12 @@ class _Writer:
         for node in topological(outputs, self.numbers.__contains__):
             if node in self.numbers:
                 continue
+            if node.op.kind is Kind.CALLBACK:
+                raise SymgradError(
+                    f"save: callback {node.attrs.host.name} is a Python function, which cannot be written",
+                    where=next(iter(node.lines), None),
+                    hint="save what it is called with, and call it on what is loaded",
+                )
             for closed in (one for one in node.attrs if isinstance(one, Closed)):
                 self._add([*closed.parameters, *closed.present])
             attrs = [self._encode(one) for one in node.attrs]
@@ -153,7 +162,7 @@ class _Writer:
     def _encode(self, value: Any) -> Any:
         if value is None or isinstance(value, (bool, int, str)):
             return value
-        if isinstance(value, Pick | Range):
+        if value.__class__ in _RECORDS.values():
             return [type(value).__name__.lower(), *(self._encode(one) for one in value)]
         if isinstance(value, Closed):
             outputs = [None if one is None else self.numbers[one] for one in value.outputs]
@@ -252,7 +261,7 @@ class _Reader:
             }
             return rebuild_dim(offset, terms, decoded)
         parts = [self._decode(one) for one in rest]
-        return _DECODERS[tag](parts)
+        return _RECORDS[tag](*parts) if tag in _RECORDS else _DECODERS[tag](parts)
 
 
 def _array_in(name: str, shape: list[int], encoded: str) -> Literal:
@@ -263,8 +272,6 @@ def _array_in(name: str, shape: list[int], encoded: str) -> Literal:
 
 _DECODERS: dict[str, Any] = {
     "tuple": tuple,
-    "pick": lambda parts: Pick(*parts),
-    "range": lambda parts: Range(*parts),
     "type": lambda parts: types.of(types.as_dtype(parts[0]), tuple(parts[1:])),
     "dtype": lambda parts: types.as_dtype(parts[0]),
 }

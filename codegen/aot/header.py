@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from codegen.aot.identifiers import c_names, dim_names, size_text
+from codegen.aot.identifiers import CALLBACK_TYPE, c_names, callback_names, dim_names, size_text
 from codegen.signature import Argument, KernelSpec
 from codegen.target import Target
+from symgrad.types import TensorType
 
 __all__ = ["ABI_VERSION", "header_text"]
 
@@ -37,6 +38,17 @@ _OPENING = """\
 extern "C" {{
 #endif
 """
+_CALLBACK_TYPE = f"""
+/* A function of the program's own that a kernel calls in the thread that has called the kernel.  Arrays are dense and in C
+   order; inputs may be read, outputs have to be written, none may be kept.  SIZES are those of all axes of all inputs,
+   and then of all outputs.  CONTEXT is whatever was passed with the function.  A result other than 0 stops the kernel,
+   which then returns the status that belongs to the function. */
+#ifndef SYMGRAD_CALLBACK
+#define SYMGRAD_CALLBACK
+typedef int32_t (*{CALLBACK_TYPE})(void *context, const void *const *inputs, void *const *outputs,
+                                    const int64_t *sizes);
+#endif
+"""
 _CLOSING = """
 #ifdef __cplusplus
 }
@@ -55,6 +67,8 @@ def header_text(library: str, specs: Sequence[KernelSpec], target: Target) -> st
         guard=f"SYMGRAD_{library.upper()}_H",
         abi=ABI_VERSION,
     )
+    if any(spec.callbacks for spec in specs):
+        opening += _CALLBACK_TYPE
     return opening + "".join(_declarations(spec) for spec in specs) + _CLOSING
 
 
@@ -66,10 +80,11 @@ def _declarations(spec: KernelSpec) -> str:
         for k, (one, name) in enumerate(zip(spec.arrays, arrays, strict=True))
     ]
     longs = [f"int64_t {name}" for name in sizes]
+    calls = [one for name, context in callback_names(spec) for one in (f"{CALLBACK_TYPE} {name}", f"void *{context}")]
     return f"""
 /* {spec.name}
 {_comment(spec, arrays, sizes)} */
-{_prototype(f"int32_t {spec.name}", [*parameters, *longs, "void *workspace"])}
+{_prototype(f"int32_t {spec.name}", [*parameters, *longs, "void *workspace", *calls])}
 {_prototype(f"int64_t {spec.name}_workspace", longs or ["void"])}
 const char *{spec.name}_error(int32_t status);
 """
@@ -87,6 +102,9 @@ def _comment(spec: KernelSpec, arrays: Sequence[str], sizes: Sequence[str]) -> s
         for one, name, role in zip(spec.arrays, arrays, roles, strict=True)
     ]
     lines.append(f"sizes, in this order: {', '.join(sizes)}" if sizes else "no sizes")
+    for (name, _), call in zip(callback_names(spec), spec.callbacks, strict=True):
+        inputs, outputs = (", ".join(_type(spec, kind) for kind in some) for some in (call.inputs, call.outputs))
+        lines.append(f"{name}: ({inputs}) -> ({outputs})" + (f" ({call.name})" if call.name != name else ""))
     for status, message in enumerate(spec.messages, 1):
         first, *rest = message.text.split("\n")
         lines += [f"status {status} ({message.kind}): {first}", *(f"    {line}" for line in rest)]
@@ -102,6 +120,11 @@ def _shape(spec: KernelSpec, one: Argument) -> str:
     text = ", ".join(size_text(size, dim_names(spec)) for size in one.type.shape)
     changed = [f"{ours} is {theirs}" for ours, theirs in named.items() if ours != theirs]
     return f"{one.c_type}[{text}]" + (f" where {', '.join(changed)}" if changed else "")
+
+
+def _type(spec: KernelSpec, kind: TensorType) -> str:
+    """The type of an argument of a callback."""
+    return _shape(spec, Argument("", kind)).removeprefix("one ")
 
 
 def _harmless(line: str) -> str:

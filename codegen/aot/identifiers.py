@@ -11,7 +11,16 @@ from codegen.signature import KernelSpec
 from symgrad.dims import Atom, Size
 from symgrad.errors import CompileError
 
-__all__ = ["c_names", "check_names", "dim_names", "distinct", "in_c_library", "size_text"]
+__all__ = [
+    "CALLBACK_TYPE",
+    "c_names",
+    "callback_names",
+    "check_names",
+    "dim_names",
+    "distinct",
+    "in_c_library",
+    "size_text",
+]
 
 # Keywords of C and C++, and macros of their standard headers and of compilers that a short name could meet.
 _C = frozenset(
@@ -29,6 +38,9 @@ _C = frozenset(
     """,
     )
 )
+
+
+CALLBACK_TYPE = "symgrad_callback"
 
 
 def distinct(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
@@ -55,6 +67,14 @@ def c_names(spec: KernelSpec) -> tuple[list[str], list[str]]:
     """Names of the parameters of a kernel's C function: of its arrays and of its sizes."""
     arrays = distinct((one.name for one in spec.arrays), ("workspace",))
     return arrays, distinct(dim_names(spec).values(), ("workspace", *arrays))
+
+
+def callback_names(spec: KernelSpec) -> list[tuple[str, str]]:
+    """Names of the parameters for each function of the host: the function, and the pointer that it gets."""
+    arrays, sizes = c_names(spec)
+    wanted = (name for one in spec.callbacks for name in (one.name, f"{one.name}_context"))
+    made = distinct(wanted, ("workspace", CALLBACK_TYPE, *arrays, *sizes))
+    return list(zip(made[::2], made[1::2], strict=True))
 
 
 def size_text(size: Size, names: dict[Atom, str]) -> str:

@@ -73,6 +73,8 @@ def write_library(
         raise CompileError(f"the library {name!r} would have no kernel")
     specs = [spec for spec, _ in kernels]
     check_names(name, specs)
+    if "python" in kinds:
+        _refuse_callbacks(specs)
     objects = [_object(spec, code, target) for spec, code in kernels]
     wanted = {"manifest", *kinds, *(["shared"] if "python" in kinds else [])}
     contents = _contents(name, specs, objects, target)
@@ -82,6 +84,16 @@ def write_library(
         for kind, (file, content) in contents.items()
         if kind in wanted
     }
+
+
+def _refuse_callbacks(specs: Sequence[KernelSpec]) -> None:
+    """A Python module has nobody to pass functions to its kernels."""
+    for spec in specs:
+        for call in spec.callbacks:
+            raise CompileError(
+                f"the kernel {spec.name!r} calls the host function {call.name}: a Python module cannot be written for it",
+                hint='kinds=("object", "static", "shared", "header"): C functions take it as an argument',
+            )
 
 
 def _contents(

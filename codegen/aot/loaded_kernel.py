@@ -24,7 +24,7 @@ class LoadedKernel:
     Parameters
     ----------
     messages : sequence of (str, str)
-        For each status from 1 on: "index" or "shape", and the text.
+        For each status from 1 on: "index", "shape" or "finite", and the text.
     """
 
     def __init__(self, library: ctypes.CDLL, kernel: Interface, messages: Sequence[tuple[str, str]]) -> None:
@@ -43,8 +43,8 @@ class LoadedKernel:
         ------
         InputError
             An argument does not fit.
-        IndexError, ValueError
-            The kernel found an index or a size that it does not allow.
+        IndexError, ValueError, FloatingPointError
+            The kernel found an index or a size that it does not allow, or a result that is not finite.
         """
         kernel = self._kernel
         arrays = as_inputs(kernel, inputs)
@@ -57,7 +57,7 @@ class LoadedKernel:
         status = self._native([*arrays, *owned, *results], sizes)
         if status:
             kind, text = self._messages[status - 1]
-            raise (IndexError if kind == "index" else ValueError)(text)
+            raise {"index": IndexError, "finite": FloatingPointError}.get(kind, ValueError)(text)
         if out is not None:
             return out
         made = [one if one.ndim else one[()] for one in results]

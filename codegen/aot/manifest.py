@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from codegen.aot.header import ABI_VERSION
-from codegen.aot.identifiers import c_names, dim_names, size_text
+from codegen.aot.identifiers import c_names, callback_names, dim_names, size_text
 from codegen.signature import Argument, KernelSpec
 from codegen.target import Target
+from symgrad.types import TensorType
 
 __all__ = ["manifest_text"]
 
@@ -32,8 +33,20 @@ def _kernel(spec: KernelSpec) -> dict[str, Any]:
     def listed(arguments: Sequence[Argument]) -> list[dict[str, Any]]:
         return [_argument(spec, one, next(named)) for one in arguments]
 
+    calls = [
+        {
+            "name": call.name,
+            "parameter": name,
+            "context": context,
+            "inputs": [_array(spec, kind) for kind in call.inputs],
+            "outputs": [_array(spec, kind) for kind in call.outputs],
+        }
+        for (name, context), call in zip(callback_names(spec), spec.callbacks, strict=True)
+    ]
     return {
+        **({"callbacks": calls} if calls else {}),
         "name": spec.name,
+        "kink": spec.kink,
         "inputs": listed(spec.inputs),
         "variables": listed(spec.variables),
         "outputs": listed(spec.outputs),
@@ -49,6 +62,10 @@ def _kernel(spec: KernelSpec) -> dict[str, Any]:
 
 
 def _argument(spec: KernelSpec, one: Argument, parameter: str) -> dict[str, Any]:
+    return {"name": one.name, "parameter": parameter, **_array(spec, one.type)}
+
+
+def _array(spec: KernelSpec, kind: TensorType) -> dict[str, Any]:
     names = dim_names(spec)
-    shape = [size if isinstance(size, int) else size_text(size, names) for size in one.type.shape]
-    return {"name": one.name, "parameter": parameter, "dtype": one.type.dtype.name, "shape": shape}
+    shape = [size if isinstance(size, int) else size_text(size, names) for size in kind.shape]
+    return {"dtype": kind.dtype.name, "shape": shape}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from codegen import mathlib
+from codegen.emit import numbers
 from codegen.llvm.builder import Function
 from codegen.llvm.types import Type, Value, constant, vector
 from symgrad.errors import CompileError
@@ -146,6 +147,14 @@ _FLOAT: dict[str, Callable[..., Value]] = {
     "not_equal": _compare("une"),
     "isnan": lambda f, x: f.fcmp("uno", x, x),
     "isfinite": _isfinite,
+    "isinf": numbers.is_infinite,
+    "signbit": numbers.sign_bit,
+    "copysign": numbers.copy_sign,
+    "nextafter": numbers.next_after,
+    "spacing": numbers.spacing,
+    "fraction": numbers.fraction,
+    "mantissa": numbers.split_mantissa,
+    "exponent": numbers.split_exponent,
 }
 
 # libm's names for what has no inline version yet
@@ -154,34 +163,13 @@ _LIBM = {
     "sin": "sin", "cos": "cos", "tan": "tan", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2",
     "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh",
     "power": "pow", "hypot": "hypot", "erf": "erf", "erfc": "erfc", "gammaln": "lgamma",
+    "gamma": "tgamma", "fmod": "fmod",
 }  # fmt: skip
 
 
 # -- integers -------------------------------------------------------------------------------------------------------
-def _integer_divide(f: Function, a: Value, b: Value) -> tuple[Value, Value]:
-    """Quotient and remainder rounded towards minus infinity; 0 where the divisor is 0, as NumPy."""
-    zero = f.icmp("eq", b, 0)
-    smallest = f.binary("and", f.icmp("eq", b, -1), f.icmp("eq", a, -(1 << (a.type.bits - 1))))
-    safe = f.select(f.binary("or", zero, smallest), constant(1, b.type), b)
-    quotient, rest = f.binary("sdiv", a, safe), f.binary("srem", a, safe)
-    wrong = f.binary("and", f.icmp("ne", rest, 0), f.binary("xor", f.icmp("slt", rest, 0), f.icmp("slt", safe, 0)))
-    quotient = f.select(wrong, f.binary("sub", quotient, 1), quotient)
-    rest = f.select(wrong, f.binary("add", rest, safe), rest)
-    return f.select(zero, constant(0, a.type), quotient), f.select(zero, constant(0, a.type), rest)
-
-
-def _integer_power(f: Function, a: Value, b: Value) -> Value:
-    """Square and multiply over the exponent's bits (negative exponents are refused by NumPy; here they give 0)."""
-    result, base, left = constant(1, a.type), a, b
-    with f.loop(0, 6 if a.type.bits == 64 else 5, 1, [result, base, left]) as bit:
-        result, base, left = bit.values
-        odd = f.icmp("ne", f.binary("and", left, 1), 0)
-        bit.next = [
-            f.select(odd, f.binary("mul", result, base), result),
-            f.binary("mul", base, base),
-            f.binary("lshr", left, 1),
-        ]
-    return bit.values[0]
+def _unchanged(f: Function, x: Value) -> Value:
+    return x
 
 
 def _integer_sign(f: Function, x: Value) -> Value:
@@ -197,14 +185,14 @@ _INTEGER: dict[str, Callable[..., Value]] = {
     "zero_multiply": _bits("mul"),
     "negative": lambda f, x: f.binary("sub", constant(0, x.type), x),
     "square": lambda f, x: f.binary("mul", x, x),
-    "power": _integer_power,
+    "power": numbers.integer_power,
     "absolute": lambda f, x: f.select(f.icmp("slt", x, 0), f.binary("sub", constant(0, x.type), x), x),
     "sign": _integer_sign,
     "maximum": lambda f, a, b: f.intrinsic("smax", a, b),
     "minimum": lambda f, a, b: f.intrinsic("smin", a, b),
     "relu": lambda f, x: f.intrinsic("smax", x, constant(0, x.type)),
-    "floor_divide": lambda f, a, b: _integer_divide(f, a, b)[0],
-    "remainder": lambda f, a, b: _integer_divide(f, a, b)[1],
+    "floor_divide": lambda f, a, b: numbers.integer_divide(f, a, b)[0],
+    "remainder": lambda f, a, b: numbers.integer_divide(f, a, b)[1],
     "less": _icompare("slt"),
     "less_equal": _icompare("sle"),
     "greater": _icompare("sgt"),
@@ -213,6 +201,20 @@ _INTEGER: dict[str, Callable[..., Value]] = {
     "not_equal": _icompare("ne"),
     "isnan": lambda f, x: constant(False, x.type.mask),
     "isfinite": lambda f, x: constant(True, x.type.mask),
+    "isinf": lambda f, x: constant(False, x.type.mask),
+    "signbit": lambda f, x: f.icmp("slt", x, 0),
+    "floor": _unchanged,
+    "ceil": _unchanged,
+    "trunc": _unchanged,
+    "fmod": numbers.integer_fmod,
+    "bitwise_and": _bits("and"),
+    "bitwise_or": _bits("or"),
+    "bitwise_xor": _bits("xor"),
+    "invert": lambda f, x: f.binary("xor", x, -1),
+    "left_shift": numbers.left_shift,
+    "right_shift": numbers.right_shift,
+    "gcd": numbers.common_divisor,
+    "lcm": numbers.common_multiple,
 }
 _BOOL: dict[str, Callable[..., Value]] = {
     "add": _bits("or"),
@@ -231,8 +233,17 @@ _BOOL: dict[str, Callable[..., Value]] = {
     "greater_equal": _icompare("uge"),
     "isnan": lambda f, x: constant(False, x.type.mask),
     "isfinite": lambda f, x: constant(True, x.type.mask),
+    "isinf": lambda f, x: constant(False, x.type.mask),
+    "signbit": lambda f, x: constant(False, x.type.mask),
+    "absolute": _unchanged,
+    "floor": _unchanged,
+    "ceil": _unchanged,
+    "trunc": _unchanged,
 }
-_ANY: dict[str, Callable[..., Value]] = {"where": lambda f, c, a, b: f.select(c, a, b)}
+_ANY: dict[str, Callable[..., Value]] = {
+    "where": lambda f, c, a, b: f.select(c, a, b),
+    "ldexp": numbers.load_exponent,
+}
 
 LOWERED = {*_FLOAT, *_INTEGER, *_BOOL, *_ANY, *_LIBM, "cast"} | mathlib.SUPPORTED
 

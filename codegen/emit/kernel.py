@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from codegen.emit.along import emit_along
 from codegen.emit.nest import NestEmitter
-from codegen.emit.stages import emit_check, emit_copy, emit_fill, emit_product_stage, product_workspace
+from codegen.emit.stages import emit_call, emit_check, emit_copy, emit_fill, emit_product_stage, product_workspace
 from codegen.llvm.builder import Function, Int, Module
 from codegen.llvm.types import I32, I64, POINTER, Value
 from codegen.lower.arena import Arena, lay_out, stage_uses
-from codegen.lower.loopir import Buffer, Check, Copy, Fill, Guard, Nest, Product, Program
+from codegen.lower.loopir import Along, Buffer, Call, Check, Copy, Fill, Guard, Nest, Product, Program, Report
 from codegen.signature import KernelSpec, element_type, emit_size
 from codegen.target import Target
 from symgrad.dims import Atom, Dim, Size
@@ -95,7 +96,7 @@ class _Body:
         ]
         return f[f"a{start + buffer.position}"]
 
-    def _stop_if(self, bad: Value, status: int) -> None:
+    def _stop_if(self, bad: Value, status: Value | int) -> None:
         f = self.f
         stop, go_on = f.label("stop"), f.label("go")
         f.branch(bad, stop, go_on, unlikely=True)
@@ -109,12 +110,19 @@ class _Body:
             self._call_nest(stage, position)
         elif isinstance(stage, Product):
             emit_product_stage(f, stage, pointers, self.size_of, f["work"])
+        elif isinstance(stage, Call):
+            self._stop_if(f.icmp("ne", emit_call(f, stage, pointers, self.size_of), 0), stage.status)
+        elif isinstance(stage, Along):
+            emit_along(f, stage, pointers, self.size_of)
         elif isinstance(stage, Fill):
             emit_fill(f, stage, pointers[stage.buffer.name], self.size_of)
         elif isinstance(stage, Copy):
             emit_copy(f, stage, pointers[stage.source.name], pointers[stage.target.name], self.size_of)
         elif isinstance(stage, Check):
             self._stop_if(emit_check(f, stage, pointers[stage.buffer.name], self.size_of), stage.status)
+        elif isinstance(stage, Report):
+            found = f.load(pointers[stage.buffer.name], I64)
+            self._stop_if(f.icmp("ne", found, 0), f.convert("trunc", found, I32))
 
     # -- nests -----------------------------------------------------------------------------------------------------
     def _call_nest(self, nest: Nest, position: int) -> None:
@@ -143,6 +151,14 @@ def _sizes(stage: Any) -> list[Size]:
         return [stage.left, stage.right]
     if isinstance(stage, Check):
         return [stage.base, *stage.strides, *stage.shape, stage.size]
+    if isinstance(stage, Call):
+        return [size for kind in stage.types for size in kind.shape]
+    if isinstance(stage, Along):
+        return [
+            stage.size,
+            *stage.outer,
+            *(one for view in (*stage.operands, stage.target) for one in (view.base, *view.strides)),
+        ]
     if isinstance(stage, Product):
         own: list[Size] = [stage.m, stage.n, stage.k, *stage.batch]
         for view in (stage.a, stage.b, stage.c):

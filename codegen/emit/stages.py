@@ -7,13 +7,21 @@ from collections.abc import Callable, Mapping, Sequence
 from codegen.gemm import Product as Kernel
 from codegen.gemm import emit_product, workspace_bytes
 from codegen.llvm.builder import Function, Int
-from codegen.llvm.types import BOOL, I64, POINTER, Type, Value, constant
-from codegen.lower.loopir import Check, Copy, Fill, Product, View
+from codegen.llvm.types import BOOL, I32, I64, POINTER, Type, Value, constant
+from codegen.lower.loopir import Call, Check, Copy, Fill, Product, View
 from codegen.signature import element_type
 from codegen.target import Target
 from symgrad.dims import Size
 
-__all__ = ["emit_check", "emit_copy", "emit_fill", "emit_product_stage", "product_kernel", "product_workspace"]
+__all__ = [
+    "emit_call",
+    "emit_check",
+    "emit_copy",
+    "emit_fill",
+    "emit_product_stage",
+    "product_kernel",
+    "product_workspace",
+]
 
 SizeOf = Callable[[Size], Int]
 
@@ -30,6 +38,23 @@ def emit_copy(f: Function, stage: Copy, source: Value, target: Value, size_of: S
     count = f.i64(f.mul(size_of(stage.source.size), stage.source.dtype.itemsize))
     f.module.declare("@llvm.memcpy.p0.p0.i64", "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
     f.line(f"call void @llvm.memcpy.p0.p0.i64(ptr {target.text}, ptr {source.text}, {count.typed}, i1 false)")
+
+
+def emit_call(f: Function, stage: Call, pointers: Mapping[str, Value], size_of: SizeOf) -> Value:
+    """The status of a function of the host."""
+    inputs = _listed(f, [pointers[one.name] for one in stage.inputs], POINTER)
+    outputs = _listed(f, [pointers[one.name] for one in stage.outputs], POINTER)
+    sizes = _listed(f, [f.i64(size_of(size)) for kind in stage.types for size in kind.shape], I64)
+    arguments = ", ".join(one.typed for one in (f[f"context{stage.position}"], inputs, outputs, sizes))
+    return f.emit(f"call i32 {f[f'call{stage.position}'].text}({arguments})", I32)
+
+
+def _listed(f: Function, values: Sequence[Value], kind: Type) -> Value:
+    """An array of values on the stack."""
+    room = f.alloca(kind, max(1, len(values)), 8)
+    for k, value in enumerate(values):
+        f.store(value, f.gep(room, k, kind))
+    return room
 
 
 # -- index checks ---------------------------------------------------------------------------------------------------

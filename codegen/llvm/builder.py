@@ -147,6 +147,11 @@ class Function:
         self._count += 1
         return f"{prefix}{self._count}"
 
+    def reserve(self, kind: Type) -> Value:
+        """A value whose defining line is written later."""
+        self._count += 1
+        return Value(f"%c{self._count}", kind)
+
     def enter(self, label: str) -> None:
         """Begin a basic block."""
         self.lines.append(f"{label}:")
@@ -406,8 +411,7 @@ class Function:
         self.lines.append("")
         values = []
         for value in carried:
-            self._count += 1
-            values.append(Value(f"%c{self._count}", value.type))
+            values.append(self.reserve(value.type))
             self.lines.append("")
         made = Loop(index, values)
         self.branch(self.icmp("slt", index, high), body, done)

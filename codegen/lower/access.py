@@ -103,14 +103,14 @@ class Scalarizer:
             if plan is None:
                 own, at = key
                 if own.op.kind is Kind.ELEMENTWISE and own not in self.stored:  # most nodes: no plan to keep
-                    requests = [(one, at) for one in own.inputs]
-                    args = [memo.get(one) for one in requests]
-                    if None in args:
-                        pending.extend(requests)
-                        continue
-                    pending.pop()
-                    made = memo[key] = self.pool.apply(own.op.name, tuple(args), own.type.dtype)
-                    self.origin.setdefault(made, own)
+                    operands = [(one, at) for one in own.inputs]
+                    if all(map(memo.__contains__, operands)):
+                        pending.pop()
+                        args = tuple(map(memo.__getitem__, operands))
+                        simple = memo[key] = self.pool.apply(own.op.name, args, own.type.dtype)
+                        self.origin.setdefault(simple, own)
+                    else:
+                        pending.extend(operands)
                     continue
                 plan = plans[key] = self._plan(own, at)
             requests, finish = plan
@@ -301,6 +301,19 @@ def _slice(s: Scalarizer, node: Node, index: tuple[Index, ...]) -> tuple[list[Ke
             own.append(entry.position)
         else:
             own.append(combine(scale(next(rest), entry.step), entry.start))
+    return s.alias(node.inputs[0], tuple(own))
+
+
+def _windows(s: Scalarizer, node: Node, index: tuple[Index, ...]) -> tuple[list[Key], Finish]:
+    if _flat(index):
+        raise NeedsStore(node)
+    rest = iter(index)
+    own: list[Index] = []
+    of_axis = {one.axis: one for one in node.attrs.windows}
+    for axis in range(node.inputs[0].ndim):
+        window = of_axis.get(axis)
+        at = next(rest)
+        own.append(at if window is None else combine(scale(at, window.step), scale(next(rest), window.dilation)))
     return s.alias(node.inputs[0], tuple(own))
 
 
@@ -499,6 +512,7 @@ _STEPS: dict[str, Callable[[Scalarizer, Node, tuple[Index, ...]], tuple[list[Key
     "assert_shape": _assert_shape,
     "reshape": _reshape,
     "slice": _slice,
+    "windows": _windows,
     "place": _place,
     "update": _update,
     "stack": _stack,

@@ -5,6 +5,7 @@ Every fact is found by one pass over the nodes in topological order.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -18,11 +19,12 @@ from symgrad.opdef import Kind
 from symgrad.ops.contraction import label_sizes
 from symgrad.types import is_tuple
 
-__all__ = ["Facts", "analyse"]
+__all__ = ["Facts", "analyse", "largest_written_out"]
 
 _REPEAT = 8  # cycles per element from which a value that several nests need is stored
 _TYPICAL = 100  # the size that a dynamic axis is taken for
 _LIMIT = 1_000_000
+_STATEMENTS = 1024  # elements of one array that are written out, rather than looped over, at most
 
 Domain = tuple[Size, ...]  # extents of loop axes, sorted
 
@@ -63,6 +65,25 @@ def analyse(
         more |= found
 
 
+# -- what is written out --------------------------------------------------------------------------------------------
+def largest_written_out(order: Sequence[Node], limit: int, is_product: Callable[[Node, int], bool]) -> int:
+    """The largest axis to write out: ``limit``, or less where an array of several such axes would be very long code."""
+    seen: set[Any] = set()
+    for node in order:
+        if is_tuple(node.type) or is_product(node, limit):
+            continue
+        shape = node.inputs[0].shape if node.op.kind is Kind.REDUCTION else node.shape
+        if node.op.name in ("matmul", "einsum"):
+            shape = tuple(label_sizes(node.inputs, contraction_labels(node)).values())
+        if len(shape) > 1 and shape not in seen:
+            seen.add(shape)
+            sizes = sorted(size for size in shape if isinstance(size, int) and 1 < size <= limit)
+            while math.prod(sizes) > _STATEMENTS:
+                limit = sizes[-1] - 1
+                sizes = [size for size in sizes if size <= limit]
+    return limit
+
+
 # -- flatness -------------------------------------------------------------------------------------------------------
 def _flat(order: Sequence[Node], stored: set[Node]) -> dict[Node, bool]:
     flat: dict[Node, bool] = {}
@@ -79,10 +100,7 @@ def _is_flat(node: Node, flat: dict[Node, bool], stored: set[Node]) -> bool:
 
     name = node.op.name
     if node.op.kind is Kind.ELEMENTWISE:
-        for one in node.inputs:
-            if not flat[one] and one not in stored:
-                return False
-        return True
+        return all(flat[one] or one in stored for one in node.inputs)
     if name in ("expand_dims", "squeeze", "reshape", "assert_shape"):
         return all(readable(one) for one in node.inputs)
     if name == "broadcast_to":
@@ -153,7 +171,7 @@ def _repeated(order: Sequence[Node], request: Any, stored: set[Node], facts: Fac
     found = set()
     for node in order:
         keys = pulled.get(node, none)
-        if node in stored or len(keys) < 2 or costs[node] < _REPEAT or not node.inputs:
+        if node in stored or len(keys) < 2 or costs[node] < _REPEAT or not node.inputs or is_tuple(node.type):
             continue
         if all(pulled.get(user, none) == keys and user not in stored for user in users.get(node, ())) and users.get(
             node

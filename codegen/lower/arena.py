@@ -8,7 +8,22 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from codegen.lower.loopir import Buffer, Check, Copy, Fill, Load, Nest, Product, Program, Scatter, Store, statements
+from codegen.lower.loopir import (
+    Along,
+    Buffer,
+    Call,
+    Check,
+    Copy,
+    Fill,
+    Load,
+    Nest,
+    Product,
+    Program,
+    Report,
+    Scatter,
+    Store,
+    statements,
+)
 from symgrad import dims
 from symgrad.dims import Size
 
@@ -45,12 +60,18 @@ def stage_uses(stage: Any) -> Use:
         writes.add(stage.c.buffer)
         if stage.accumulate:
             reads.add(stage.c.buffer)
+    elif isinstance(stage, Along):
+        reads |= {view.buffer for view in stage.operands}
+        writes |= {stage.target.buffer, *([stage.room] if stage.room is not None else [])}
     elif isinstance(stage, Copy):
         reads.add(stage.source)
         writes.add(stage.target)
+    elif isinstance(stage, Call):
+        reads.update(stage.inputs)
+        writes.update(stage.outputs)
     elif isinstance(stage, Fill):
         writes.add(stage.buffer)
-    elif isinstance(stage, Check):
+    elif isinstance(stage, (Check, Report)):
         reads.add(stage.buffer)
     return Use(reads, writes)
 

@@ -16,10 +16,11 @@ import numpy as np
 from codegen.lower.contraction import label_groups
 from symgrad import ops, types
 from symgrad.dims import Dim
+from symgrad.errors import CompileError
 from symgrad.node import Node, apply, topological
 from symgrad.opdef import REGISTRY
 from symgrad.ops.contraction import label_sizes
-from symgrad.provenance import observed
+from symgrad.provenance import SILENT, observed
 from symgrad.rewrite import EXACT, STABLE, Rule, rewrite
 
 __all__ = ["canonical"]
@@ -29,7 +30,7 @@ _TYPICAL = 100  # the size that a dynamic dimension is taken for when orders are
 
 def canonical(outputs: Sequence[Node]) -> list[Any]:
     """The outputs, ready for lowering."""
-    with observed(_Silent()):
+    with observed(SILENT):
         plain = _without_context(outputs)
         defined = tuple(op.name for op in REGISTRY.values() if op.define is not None)
         # Definitions come second: a stability rule would turn what a definition spells out back into its name.
@@ -40,11 +41,6 @@ def canonical(outputs: Sequence[Node]) -> list[Any]:
             return stable
         made, _ = rewrite(stable, [*EXACT, *more])
     return made
-
-
-class _Silent:
-    def note(self, node: Node) -> None:
-        return None
 
 
 def _without_context(outputs: Sequence[Node]) -> list[Node]:
@@ -64,7 +60,7 @@ def _without_context(outputs: Sequence[Node]) -> list[Node]:
 
 _BOUNDED = {"tanh", "expit", "erf", "sign", "cast"}
 _CLOSED = {"negative", "add", "subtract", "multiply", "square", "masked_multiply", "zero_multiply"}
-_VIEWS = {"broadcast_to", "expand_dims", "squeeze", "reshape", "transpose", "slice", "assert_shape"}
+_VIEWS = {"broadcast_to", "expand_dims", "squeeze", "reshape", "transpose", "slice", "windows", "assert_shape"}
 _MAX_DEPTH = 6
 
 
@@ -95,7 +91,10 @@ def _plain_product(node: Node) -> Any:
 
 def _define(node: Node) -> Any:
     assert node.op.define is not None
-    return node.op.define(node.inputs, node.attrs)
+    made = node.op.define(node.inputs, node.attrs)
+    if made.type.dtype is not node.type.dtype:  # results are written with the size of the node's own elements
+        raise CompileError(f"{node.op.name}: its definition is {made.type}, the operation {node.type}")
+    return made
 
 
 def _skip_identity(node: Node) -> Any:

@@ -13,7 +13,9 @@ import numpy as np
 
 from codegen.lower.forms import Axis
 from codegen.lower.loopir import (
+    Along,
     Buffer,
+    Call,
     Check,
     Const,
     Copy,
@@ -27,6 +29,7 @@ from codegen.lower.loopir import (
     Offset,
     Product,
     Program,
+    Report,
     Scatter,
     Store,
     View,
@@ -35,6 +38,7 @@ from symgrad import dims
 from symgrad.dims import Atom, Size
 from symgrad.errors import CompileError
 from symgrad.opdef import REGISTRY
+from symgrad.ops.structure import AxisAttrs
 from symgrad.types import DType
 
 __all__ = ["run"]
@@ -97,12 +101,18 @@ class _Machine:
             limit = self.size(stage.size)
             found = self._strided(stage.buffer, stage.base, stage.strides, [self.size(one) for one in stage.shape])
             return stage.status if np.any((found < -limit) | (found >= limit)) else 0
+        if isinstance(stage, Report):
+            return int(self.memory[stage.buffer][0])
         if isinstance(stage, Fill):
             self.memory[stage.buffer][:] = 0
         elif isinstance(stage, Copy):
             self.memory[stage.target][:] = self.memory[stage.source]
         elif isinstance(stage, Product):
             self._product(stage)
+        elif isinstance(stage, Along):
+            self._along(stage)
+        elif isinstance(stage, Call):
+            self._call(stage)
         elif isinstance(stage, Nest):
             self.env, self.index = {}, {}
             self._block(stage.body)
@@ -125,7 +135,37 @@ class _Machine:
 
         target = operand(stage.c, m, n)
         product = operand(stage.a, m, k) @ operand(stage.b, k, n)
-        target[...] = target + product if stage.accumulate else product
+        if not stage.accumulate:
+            target[...] = product
+            return
+        for index in np.ndindex(*batch):  # in order: several products may add to one place
+            target[index] += product[index]
+
+    def _call(self, stage: Call) -> None:
+        shapes = [tuple(map(self.size, kind.shape)) for kind in stage.types]
+        count = len(stage.inputs)
+        given = [self.memory[one].reshape(shape).copy() for one, shape in zip(stage.inputs, shapes, strict=False)]
+        rooms = [self.memory[one].reshape(shape) for one, shape in zip(stage.outputs, shapes[count:], strict=True)]
+        stage.function(given, rooms)
+
+    def _along(self, stage: Along) -> None:
+        outer, size = [self.size(one) for one in stage.outer], self.size(stage.size)
+
+        def lines(view: View) -> Array:
+            return self._strided(view.buffer, view.base, view.strides, [*outer, size])
+
+        operands, target = [lines(view) for view in stage.operands], lines(stage.target)
+        if stage.routine.startswith("search"):
+            target = self._strided(stage.target.buffer, stage.target.base, stage.target.strides[:-1], outer)
+            values = self._strided(
+                stage.operands[1].buffer, stage.operands[1].base, stage.operands[1].strides[:-1], outer
+            )
+            for place in np.ndindex(*outer):
+                target[place] = np.searchsorted(operands[0][place], values[place], stage.routine[7:])  # type: ignore[call-overload]
+        elif stage.routine == "argsort":
+            target[...] = np.argsort(operands[0], axis=-1, kind="stable")
+        else:
+            target[...] = REGISTRY[stage.routine].evaluate(AxisAttrs(len(outer)), *operands)
 
     # -- statements ------------------------------------------------------------------------------------------------
     def _position(self, offset: Offset) -> int:

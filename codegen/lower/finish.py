@@ -17,6 +17,7 @@ from codegen.lower.loopir import (
     Nest,
     Offset,
     Program,
+    Report,
     Scatter,
     Store,
     statements,
@@ -43,7 +44,11 @@ def _in_place(program: Program) -> Program:
         if len(writers) != 1 or readers or not isinstance(stages[writers[0]], Nest):
             continue
         at = writers[0]
-        later = [one for one in stages[at + 1 :] if one is not copy and copy.target in stage_uses(one).reads]
+        later = [
+            one
+            for one in stages[at + 1 :]
+            if isinstance(one, Report) or (one is not copy and copy.target in stage_uses(one).reads)
+        ]
         if not later and _only_own_elements(stages[at], copy.source, copy.target):
             stages[at] = Nest(_renamed(stages[at].body, copy.source, copy.target))
             stages.remove(copy)

@@ -66,6 +66,9 @@ _COMMUTATIVE = {
     "logical_and",
     "logical_or",
     "logical_xor",
+    "bitwise_and",
+    "bitwise_or",
+    "bitwise_xor",
 }
 _BOOL_RESULT = {
     "less",
@@ -80,6 +83,8 @@ _BOOL_RESULT = {
     "logical_not",
     "isnan",
     "isfinite",
+    "isinf",
+    "signbit",
 }
 
 

@@ -2,12 +2,12 @@
 
 Values are numbered; each is defined once, in the block where it is valid and in the blocks inside that one.  A vector
 loop runs its body for several indices at once, at whatever width the emitter chooses.  It has no recursion, no calls
-but :class:`Product`, no allocation; buffers are named and laid out elsewhere.
+but :class:`Product` and :class:`Call`, no allocation; buffers are named and laid out elsewhere.
 
 Grammar ::
 
     program   = stage*
-    stage     = Check | Guard | Fill | Copy | Product | Nest
+    stage     = Check | Guard | Report | Fill | Copy | Product | Along | Call | Nest
     Nest      = block
     block     = (Let | Const | IndexValue | Load | Store | Scatter | For)*
     For       = axis, vector?, Carry*, block
@@ -15,15 +15,17 @@ Grammar ::
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from codegen.lower.forms import Axis, Form
 from symgrad.dims import Size
-from symgrad.types import DType
+from symgrad.types import DType, TensorType
 
 __all__ = [
+    "Along",
     "Buffer",
+    "Call",
     "Carry",
     "Check",
     "Const",
@@ -38,6 +40,7 @@ __all__ = [
     "Offset",
     "Product",
     "Program",
+    "Report",
     "Scatter",
     "Store",
     "statements",
@@ -182,6 +185,12 @@ class Guard(NamedTuple):
     status: int
 
 
+class Report(NamedTuple):
+    """The kernel stops with the status that a buffer of one int64 holds, unless that is 0."""
+
+    buffer: Buffer
+
+
 class Fill(NamedTuple):
     """A buffer set to zero."""
 
@@ -214,6 +223,37 @@ class Product(NamedTuple):
     n: Size
     k: Size
     accumulate: bool = False
+
+
+class Call(NamedTuple):
+    """A function of the host, on dense row-major arrays; if it fails, the kernel stops with this status.
+
+    ``position`` is which of the kernel's functions it is; ``types`` are those of all inputs, then of all outputs;
+    ``function(inputs, outputs)``, which writes the outputs, is its meaning.
+    """
+
+    position: int
+    name: str
+    inputs: tuple[Buffer, ...]
+    outputs: tuple[Buffer, ...]
+    types: tuple[TensorType, ...]
+    function: Callable[[Sequence[Any], Sequence[Any]], None]
+    status: int
+
+
+class Along(NamedTuple):
+    """A routine over one axis, once for each index of the outer axes: strides are for (outer..., axis).
+
+    ``routine`` is ``cumsum``, ``cumprod``, ``cummax``, ``cummin``, ``recurrence``, ``argsort``, ``search_left`` or
+    ``search_right``; ``room`` is scratch memory.
+    """
+
+    routine: str
+    operands: tuple[View, ...]
+    target: View
+    outer: tuple[Size, ...]
+    size: Size
+    room: Buffer | None = None
 
 
 class Program(NamedTuple):
@@ -281,4 +321,10 @@ def _line(one: Any) -> str:
         return f"{one.buffer}[{_offset_text(one.offset)}] {sign} %{one.value}"
     if isinstance(one, Product):
         return f"{one.c.buffer} = {one.a.buffer} @ {one.b.buffer} ({one.m} x {one.k} x {one.n}, batch {one.batch})"
+    if isinstance(one, Call):
+        outputs, inputs = (", ".join(map(str, some)) for some in (one.outputs, one.inputs))
+        return f"{outputs} = call {one.position} {one.name}({inputs})"
+    if isinstance(one, Along):
+        operands = ", ".join(view.buffer.name for view in one.operands)
+        return f"{one.target.buffer} = {one.routine} {operands} (along {one.size}, outer {one.outer})"
     return str(one)

@@ -2,7 +2,8 @@
 
 Arguments, operands and results of matrix products, gathered arrays and scattered ones are stored; everything else is
 computed where it is used, unless that would repeat expensive work in several loop nests.  Results of equal index space
-that do not wait for each other's memory share a nest.  Index checks come before anything that writes a result.
+that do not wait for each other's memory share a nest.  Index checks come before anything that writes a result, and so
+does the report of a value that is not finite, where one is asked for.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ from typing import Any, NamedTuple
 
 from codegen.lower import analysis
 from codegen.lower.access import NeedsStore, Stored, row_major
+from codegen.lower.along import along_stage, is_along
+from codegen.lower.calls import call_message, call_of, call_stage, result_position
 from codegen.lower.contraction import is_product, product_stages
-from codegen.lower.indices import IndexUse, index_uses
-from codegen.lower.loopir import Buffer, Check, Copy, Fill, Guard, Program
+from codegen.lower.finite import FiniteCheck
+from codegen.lower.indices import IndexUse, check_rounds, index_uses
+from codegen.lower.loopir import Buffer, Check, Copy, Fill, Guard, Program, Report
 from codegen.lower.nest import Split, Writer, build_nest
 from codegen.lower.views import as_view, is_dense, view_base
 from codegen.lower.writers import Step, by_parts, steps, value_writer
@@ -24,28 +28,32 @@ from symgrad.dims import Size
 from symgrad.errors import CompileError
 from symgrad.node import Node, topological
 from symgrad.opdef import Kind
-from symgrad.types import DType
+from symgrad.ops.callback import in_program_order, result_types
+from symgrad.types import DType, is_tuple
 
 __all__ = ["Lowered", "Request", "partition"]
 
-LIMIT = 16  # largest axis that is written out
+LIMIT = 16  # largest axis that is written out, unless arrays have many such axes
 MAX_LANES = 64  # lanes of the widest vector loop: four registers of 512 bits
 
 
 class Request(NamedTuple):
-    """What to lower: canonical results, placeholders, variables, and new values for some of the variables."""
+    """What to lower: canonical results, placeholders, variables, new values for some of the variables, a check."""
 
     outputs: tuple[Node, ...]
     inputs: tuple[Node, ...]
     variables: tuple[Node, ...] = ()
     updates: tuple[tuple[Node, Node], ...] = ()
+    check: FiniteCheck | None = None
+    effects: tuple[Node, ...] = ()  # callbacks that run although no result needs them
 
 
 class Lowered(NamedTuple):
-    """The loop program, and what its statuses mean."""
+    """The loop program, what its statuses mean, and the callbacks that it calls."""
 
     program: Program
     messages: tuple[Message, ...]
+    calls: tuple[Node, ...] = ()
 
 
 def partition(request: Request) -> Lowered:
@@ -77,10 +85,10 @@ def partition(request: Request) -> Lowered:
 
 
 class _Task(NamedTuple):
-    """A step, or a ready stage, at the level at which it may run.  ``early``: the index checks wait for it."""
+    """A step, or a ready stage, at the level at which it may run, in one of the phases."""
 
     level: int
-    early: bool
+    phase: int
     writer: Writer | None
     stages: tuple[Any, ...]
     key: Any
@@ -92,10 +100,19 @@ class _Plan:
     def __init__(self, request: Request, forced: set[Node], alone: set[Any]) -> None:
         self.request, self.forced, self.alone = request, set(forced), alone
         results = [*request.outputs, *(value for _, value in request.updates)]
-        self.order = topological(results)
+        checked = () if request.check is None else (request.check.status,)
+        self.order = in_program_order([*request.effects, *results, *checked])
+        self.limit = analysis.largest_written_out(self.order, LIMIT, is_product)
+        self.calls = {node: k for k, node in enumerate(one for one in self.order if one.op.kind is Kind.CALLBACK)}
+        found = [(call_of(node), node) for node in self.order] if self.calls else []
+        self.call_results = {(call, result_position(node)): node for call, node in found if call is not None}
+        self.last_call = 0  # the level of the last stateful callback
         self.buffers: list[Buffer] = []
         self.stored: dict[Node, Stored] = {}
         self.messages: list[Message] = []
+        if request.check is not None:
+            self.messages = [Message("finite", text) for text in request.check.messages]
+            self.forced |= {*request.check.flags, request.check.status}
 
     def lowered(self) -> Lowered:
         self._place_arguments()
@@ -103,14 +120,14 @@ class _Plan:
         self._choose()
         self.facts = analysis.analyse(self.order, self.request, self.forced, set(self.stored), self.is_unrolled)
         self.forced |= self.facts.forced
-        self.early = self._before_checks()
+        self.phase = self._phases()
         self._place_stored()
         tasks = self._tasks()
         stages = [*self._guards(), *self._ordered(tasks)]
-        return Lowered(Program(tuple(self.buffers), tuple(stages)), tuple(self.messages))
+        return Lowered(Program(tuple(self.buffers), tuple(stages)), tuple(self.messages), tuple(self.calls))
 
     def is_unrolled(self, size: Size) -> bool:
-        return isinstance(size, int) and size <= LIMIT
+        return isinstance(size, int) and size <= self.limit
 
     # -- memory ----------------------------------------------------------------------------------------------------
     def _buffer(
@@ -140,14 +157,9 @@ class _Plan:
         for node in self.order:
             if node in self.stored:
                 continue
-            operands: Sequence[Node] = ()
-            must = node.op.kind is Kind.SCATTER or by_parts(node, self.is_unrolled)
-            if is_product(node, LIMIT):
-                must, operands = True, node.inputs
-            elif node.op.name == "gather" and any(
-                one.op.name != "constant" or not self._is_small(one) for one in node.inputs[1:]
-            ):
-                operands = node.inputs[:1]
+            if node in self.calls:
+                self._force_dense(node.inputs, known)
+            must, operands = self._memory_of(node)
             for one in operands:
                 if as_view(one, known) is None:
                     self._force(view_base(one, known), known)
@@ -157,6 +169,25 @@ class _Plan:
             if as_view(use.base, known) is None:
                 self._force(view_base(use.base, known), known)
 
+    def _memory_of(self, node: Node) -> tuple[bool, Sequence[Node]]:
+        """Whether a node's array must be in memory, and which inputs must."""
+        if is_tuple(node.type):
+            return False, ()
+        if is_product(node, self.limit) or is_along(node):
+            return True, node.inputs
+        must = node.op.kind is Kind.SCATTER or by_parts(node, self.is_unrolled) or call_of(node) is not None
+        indexed = node.op.name == "gather" and any(
+            one.op.name != "constant" or not self._is_small(one) for one in node.inputs[1:]
+        )
+        return must, node.inputs[:1] if indexed else ()
+
+    def _force_dense(self, nodes: Sequence[Node], known: dict[Node, Stored]) -> None:
+        """Arrays that must be whole and row-major in memory."""
+        for node in nodes:
+            view = as_view(node, known)
+            if view is None or not is_dense(view, node.shape):
+                self._force(node, known)
+
     def _force(self, node: Node, known: dict[Node, Stored]) -> None:
         self.forced.add(node)
         known[node] = Stored(None, 0, row_major(node.shape))
@@ -164,15 +195,24 @@ class _Plan:
     def _is_small(self, node: Node) -> bool:
         return all(self.is_unrolled(size) for size in node.shape)
 
-    def _before_checks(self) -> set[Node]:
-        """Everything that an index to be checked is computed from."""
-        return set(topological([use.base for use in self.uses]))
+    def _phases(self) -> dict[Node, int]:
+        """What callbacks and indices to be checked are computed from, in rounds; what the report is; and the rest."""
+        check = self.request.check
+        rounds = check_rounds(self.order, self.uses)
+        early = topological([*(use.base for use in self.uses), *self.calls, *self.call_results.values()])
+        self.report = 1 + max((rounds[node] for node in early), default=0)
+        self.last = self.report + 1
+        phase = dict.fromkeys(self.order, self.last)
+        if check is not None:
+            phase.update(dict.fromkeys(topological([check.status]), self.report))
+        phase.update((node, rounds[node]) for node in early)
+        return phase
 
     def _place_stored(self) -> None:
         """A buffer for each stored array: a result's own where it has one, else a temporary one; and views of them."""
         taken: set[Node] = set()
         for k, node in enumerate(self.request.outputs):
-            fits = node in self.forced and node not in self.early and node.op.name != "constant"
+            fits = node in self.forced and self.phase[node] == self.last and node.op.name != "constant"
             if fits and node not in taken:
                 taken.add(node)
                 self.stored[node] = self._dense(node, "output", k)
@@ -197,7 +237,9 @@ class _Plan:
         tasks: list[_Task] = []
         self.levels = levels
         for node in self.order:
-            if node in self.forced and node.op.name != "constant":
+            if node in self.calls:
+                levels[node] = self._call_task(node, tasks)
+            elif node in self.forced and node.op.name != "constant" and call_of(node) is None:
                 levels[node] = self._store_tasks(node, tasks)
             elif node in self.stored and node not in self.forced and not node.inputs:
                 levels[node] = 0
@@ -206,26 +248,50 @@ class _Plan:
         self._result_tasks(tasks)
         return tasks
 
+    def _call_task(self, node: Node, tasks: list[_Task]) -> int:
+        """Add the task that calls a function of the host; stateful ones keep their order."""
+        level = 1 + max((self.levels[one] for one in node.inputs), default=0)
+        if node.attrs.stateful:
+            level = self.last_call = max(level, self.last_call)
+        inputs = [as_view(one, self.stored) for one in node.inputs]
+        status = self._status("callback", call_message(node))
+        stage = call_stage(node, self.calls[node], inputs, self._call_results(node), status)
+        tasks.append(_Task(level, self.phase[node], None, (stage,), None))
+        return level
+
+    def _call_results(self, node: Node) -> list[Buffer]:
+        """Where the results of a callback go, also those that nobody reads."""
+        made = []
+        for k, kind in enumerate(result_types(node.attrs)):
+            one = self.call_results.get((node, k))
+            made.append(self.stored[one].buffer if one is not None else self.scratch(kind.dtype, kind.size, False))
+        return made
+
     def _store_tasks(self, node: Node, tasks: list[_Task]) -> int:
         """Add the tasks that store one array; returns the level after which it can be read."""
         level = 1 + max((self.levels[one] for one in node.inputs), default=0)
-        place, early = self.stored[node], node in self.early
-        if is_product(node, LIMIT):
+        place, phase = self.stored[node], self.phase[node]
+        if is_product(node, self.limit):
             a, b = (as_view(one, self.stored) for one in node.inputs)
             assert a is not None
             assert b is not None
             stages = tuple(product_stages(node, a, b, place))
-            tasks.append(_Task(level, early, None, stages, None))
+            tasks.append(_Task(level, phase, None, stages, None))
+            return level
+        if is_along(node):
+            views = [as_view(one, self.stored) for one in node.inputs]
+            stage = along_stage(node, [view for view in views if view is not None], place, self.scratch)
+            tasks.append(_Task(level, phase, None, (stage,), None))
             return level
         for step in steps(node, place, by_parts(node, self.is_unrolled), self.facts.flat.get(node, False)):
             level += step.after
-            tasks.append(self._step_task(step, node, place, level, early))
+            tasks.append(self._step_task(step, node, place, level, phase))
         return level
 
-    def _step_task(self, step: Step, node: Node, place: Stored, level: int, early: bool) -> _Task:
+    def _step_task(self, step: Step, node: Node, place: Stored, level: int, phase: int) -> _Task:
         if step.writer is None:
-            return _Task(level, early, None, (Fill(place.buffer),), None)
-        return _Task(level, early, step.writer, (), self._key(step.writer))
+            return _Task(level, phase, None, (Fill(place.buffer),), None)
+        return _Task(level, phase, step.writer, (), self._key(step.writer))
 
     def _key(self, writer: Writer) -> Any:
         """Writers of equal key share a nest: equal loops, or a nest of its own."""
@@ -238,29 +304,43 @@ class _Plan:
         for k, node in enumerate(self.request.outputs):
             place = self.stored.get(node)
             if place is None or place.buffer.kind != "output" or place.buffer.position != k:
-                self._result(node, self._dense(node, "output", k), tasks)
+                self._output(node, self._dense(node, "output", k), tasks)
         last = 1 + max((task.level for task in tasks), default=0)
         for variable, value in self.request.updates:
             temporary = self._dense(value, "temporary")
-            self._result(value, temporary, tasks)
+            self._result(value, temporary, tasks, self.phase[value])
             copy = Copy(temporary.buffer, self.stored[variable].buffer)
-            tasks.append(_Task(last + 1, False, None, (copy,), None))
+            tasks.append(_Task(last + 1, self.last, None, (copy,), None))
 
-    def _result(self, node: Node, place: Stored, tasks: list[_Task]) -> None:
+    def _output(self, node: Node, place: Stored, tasks: list[_Task]) -> None:
+        """An output; what the report needs anyway is computed before it, and copied after it."""
+        if self.phase[node] != self.report or node in self.stored:
+            self._result(node, place, tasks, self.last)
+            return
+        temporary = self._dense(node, "temporary")
+        self._result(node, temporary, tasks, self.report)
+        tasks.append(_Task(0, self.last, None, (Copy(temporary.buffer, place.buffer),), None))
+
+    def _result(self, node: Node, place: Stored, tasks: list[_Task], phase: int) -> None:
         level = 1 + self.levels[node]
         own = self.stored.get(node)
         if own is not None and is_dense(own, node.shape):
-            tasks.append(_Task(level, False, None, (Copy(own.buffer, place.buffer),), None))
+            tasks.append(_Task(level, phase, None, (Copy(own.buffer, place.buffer),), None))
             return
         writer = value_writer(node, (node,), place, self.facts.flat.get(node, False))
-        tasks.append(_Task(level, False, writer, (), self._key(writer)))
+        tasks.append(_Task(level, phase, writer, (), self._key(writer)))
 
     # -- stages ----------------------------------------------------------------------------------------------------
     def _ordered(self, tasks: Sequence[_Task]) -> list[Any]:
-        """Stages by level: first what the index checks need, then the checks, then the rest."""
-        stages = self._run([task for task in tasks if task.early])
-        stages += [self._check(use) for use in self.uses]
-        return stages + self._run([task for task in tasks if not task.early])
+        """Stages by level: first callbacks and index checks with what they need, then the report, and the rest."""
+        stages: list[Any] = []
+        for phase in range(self.report):
+            stages += self._run([task for task in tasks if task.phase == phase])
+            stages += [self._check(use) for use in self.uses if self.phase[use.base] == phase]
+        if self.request.check is not None:
+            stages += self._run([task for task in tasks if task.phase == self.report])
+            stages.append(Report(self.stored[self.request.check.status].buffer))
+        return stages + self._run([task for task in tasks if task.phase == self.last])
 
     def _run(self, tasks: Sequence[_Task]) -> list[Any]:
         stages: list[Any] = []
@@ -272,7 +352,7 @@ class _Plan:
                 stages.extend(task.stages)
                 if task.writer is not None:
                     groups.setdefault(task.key, []).append(task.writer)
-            stages += [build_nest(group, self.stored, LIMIT, self.scratch) for group in groups.values()]
+            stages += [build_nest(group, self.stored, self.limit, self.scratch) for group in groups.values()]
         return stages
 
     def _status(self, kind: str, text: str) -> int:

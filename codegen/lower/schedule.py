@@ -26,6 +26,8 @@ COST = {
     "arcsin": 30, "arccos": 30, "arctan": 25, "arctan2": 35, "sinh": 30, "cosh": 25, "tanh": 18, "arcsinh": 35,
     "arccosh": 35, "arctanh": 30, "hypot": 12, "erf": 25, "erfc": 30, "expit": 16, "softplus": 25, "gammaln": 80,
     "digamma": 80, "zeta": 200, "power": 40, "divide": 5, "sqrt": 8, "remainder": 10, "floor_divide": 10, "reduce": 100,
+    "cbrt": 25, "erfcx": 50, "ndtr": 60, "erfinv": 60, "erfcinv": 60, "ndtri": 60, "logaddexp": 30, "logaddexp2": 30,
+    "gamma": 80, "fmod": 20, "gcd": 200, "lcm": 200,
 }  # fmt: skip
 FREE = ("load", "const", "index")
 _KEEP = 10  # cycles from which a value is kept rather than computed again

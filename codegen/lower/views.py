@@ -13,7 +13,7 @@ from symgrad.ops.structure import Pick
 
 __all__ = ["as_view", "is_dense", "view_base"]
 
-_VIEWS = {"transpose", "expand_dims", "squeeze", "slice", "broadcast_to", "reshape", "assert_shape"}
+_VIEWS = {"transpose", "expand_dims", "squeeze", "slice", "windows", "broadcast_to", "reshape", "assert_shape"}
 
 
 def as_view(node: Node, stored: Mapping[Node, Stored]) -> Stored | None:
@@ -65,6 +65,8 @@ def _through(node: Node, view: Stored) -> Stored | None:
         return view._replace(strides=(*([0] * offset), *kept))
     if name == "slice":
         return _sliced(node, view)
+    if name == "windows":
+        return _windows(node, view)
     return _reshaped(x, node, view) if name == "reshape" else view
 
 
@@ -78,6 +80,13 @@ def _sliced(node: Node, view: Stored) -> Stored:
             base = base + stride * entry.start
             strides.append(stride * entry.step)
     return view._replace(base=base, strides=tuple(strides))
+
+
+def _windows(node: Node, view: Stored) -> Stored:
+    own = list(view.strides)
+    for one in reversed(node.attrs.windows):
+        own[one.axis : one.axis + 1] = [own[one.axis] * one.step, own[one.axis] * one.dilation]
+    return view._replace(strides=tuple(own))
 
 
 def _reshaped(x: Node, node: Node, view: Stored) -> Stored | None:

@@ -133,12 +133,22 @@ def _disjoint(boxes: Sequence[Box]) -> bool:
 
 
 def _apart(a: Box, b: Box) -> bool:
-    """Whether two boxes certainly share no element: their ranges do not meet along some axis."""
+    """Whether two boxes certainly share no element: their ranges do not meet along some axis, or alternate."""
     for one, other in zip(a, b, strict=True):
+        if _alternate(one, other):
+            return True
         first, second = _span(one), _span(other)
         if first is not None and second is not None and (first[1] < second[0] or second[1] < first[0]):
             return True
     return False
+
+
+def _alternate(one: Pick | Range, other: Pick | Range) -> bool:
+    """Whether two ranges of one step leave different remainders by it."""
+    if not (isinstance(one, Range) and isinstance(other, Range) and one.step == other.step > 1):
+        return False
+    starts = one.start, other.start
+    return all(isinstance(start, int) for start in starts) and (one.start - other.start) % one.step != 0
 
 
 def _span(entry: Pick | Range) -> tuple[int, int] | None:

@@ -26,6 +26,7 @@ from codegen.mathlib import (
     logarithm,
     logistic,
     power,
+    quantile,
     roots,
     trigonometric,
 )
@@ -49,6 +50,9 @@ _FUNCTIONS: dict[str, Callable[..., Real]] = {
     "digamma": gamma.digamma,
     "erf": error_function.erf,
     "erfc": error_function.erfc,
+    "erfcinv": quantile.erfcinv,
+    "erfcx": error_function.erfcx,
+    "erfinv": quantile.erfinv,
     "exp": exponential.exp,
     "exp2": exponential.exp2,
     "expit": logistic.expit,
@@ -59,6 +63,10 @@ _FUNCTIONS: dict[str, Callable[..., Real]] = {
     "log10": logarithm.log10,
     "log1p": logarithm.log1p,
     "log2": logarithm.log2,
+    "logaddexp": logistic.logaddexp,
+    "logaddexp2": logistic.logaddexp2,
+    "ndtr": error_function.ndtr,
+    "ndtri": quantile.ndtri,
     "power": power.power,
     "sin": trigonometric.sin,
     "sinh": hyperbolic.sinh,
@@ -68,7 +76,7 @@ _FUNCTIONS: dict[str, Callable[..., Real]] = {
     "tanh": hyperbolic.tanh,
 }
 
-_BINARY = {"arctan2", "hypot", "power"}
+_BINARY = {"arctan2", "hypot", "logaddexp", "logaddexp2", "power"}
 SUPPORTED: Final = frozenset(_FUNCTIONS)
 
 

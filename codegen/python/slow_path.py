@@ -20,9 +20,10 @@ from codegen.python.keywords import arrange
 from codegen.python.native_call import NativeCall
 from codegen.python.rules import InputError
 from codegen.python.sizes import interface_of
+from codegen.python.trampoline import raised
 from codegen.python.variables import Guards
 from codegen.signature import KernelSpec
-from symgrad.errors import CompileError, KernelIndexError, KernelInputError, ShapeError, SymgradError
+from symgrad.errors import CompileError, KernelIndexError, KernelInputError, NonFiniteError, ShapeError, SymgradError
 from symgrad.node import Node
 
 __all__ = ["Code", "Failure", "Owner"]
@@ -39,6 +40,9 @@ class Code:
     keep_alive: object
 
 
+_ERRORS = {"index": KernelIndexError, "shape": ShapeError, "finite": NonFiniteError}
+
+
 class Failure:
     """Raises the error that a status stands for."""
 
@@ -52,7 +56,9 @@ class Failure:
         if not 1 <= status <= len(messages):
             raise SymgradError(f"{self._spec.name}() returned the unknown status {status}")
         message = messages[status - 1]
-        raise (KernelIndexError if message.kind == "index" else ShapeError)(message.text)
+        if message.kind == "callback":
+            raise raised(message.text)
+        raise _ERRORS[message.kind](message.text)
 
 
 class Owner:
@@ -86,8 +92,8 @@ class Owner:
         ------
         KernelInputError
             The arguments do not fit.
-        KernelIndexError, ShapeError
-            The kernel found an index or a size that it does not allow.
+        KernelIndexError, ShapeError, NonFiniteError
+            The kernel found an index or a size that it does not allow, or a result that is not finite.
         """
         try:
             return self._checked_call(args, kwargs)

@@ -92,6 +92,9 @@ def _convert(node: Node, made: Mapping[Node, Any]) -> Any:
             return base[tuple(entry.position for entry in node.attrs.box)]
     if node.op.name in ("identity", "stop_gradient", "assert_shape", "cast"):
         return made[node.inputs[0]]
+    if node.op.name == "power_log" and node.ndim == 0:
+        base, exponent = (made[one] for one in node.inputs)
+        return base**exponent * sympy.log(base) ** node.attrs.order
     if node.op.math is not None and node.ndim == 0:
         return node.op.math(*(made[one] for one in node.inputs))
     raise TraceError(

@@ -1,4 +1,4 @@
-"""The command line.  In: ``symgrad build|show|check|demo ...``.  Out: files and text; exit status 0, 1 (failed), 2 (misuse), 3 (no linker)."""
+"""The command line.  In: ``symgrad build|show|check|why|demo ...``.  Out: files and text; exit status 0, 1 (failed), 2 (misuse), 3 (linker)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import sys
 from collections.abc import Sequence
 
 from symgrad import __version__
-from symgrad.cli import build, check, demo, show
+from symgrad.cli import build, check, demo, show, why
 from symgrad.errors import SymgradError
 
 __all__ = ["main"]
 
-_COMMANDS = {"build": build, "show": show, "check": check, "demo": demo}
+_COMMANDS = {"build": build, "show": show, "check": check, "why": why, "demo": demo}
 LINKER_MISSING = 3
 
 

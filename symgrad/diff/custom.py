@@ -8,13 +8,14 @@ substitution and saving.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, NamedTuple
 
 from symgrad import node as graph
 from symgrad import ops
 from symgrad.batching import batch_closed
 from symgrad.containers import flatten, leaves_like, unflatten
+from symgrad.diff.claims import Claim, note
 from symgrad.diff.forward import transpose_rule
 from symgrad.dims import Size
 from symgrad.errors import GradientError, ShapeError
@@ -39,6 +40,7 @@ class CustomAttrs(NamedTuple):
     values: int
     arguments: int
     rule: Closed
+    claim: int = 0  # see symgrad.diff.claims
 
 
 def _vjp(node: Node, heads: Sequence[Node | None], wanted: Sequence[bool]) -> list[Node | None]:
@@ -62,11 +64,16 @@ def _batch(node: Node, inputs: tuple[Node, ...], batched: tuple[bool, ...], size
     return made
 
 
+def _infer(inputs: tuple[Node, ...], attrs: CustomAttrs) -> TupleType:
+    note(attrs.claim, inputs, attrs)
+    return TupleType(tuple(node.type for node in inputs[: attrs.values]))
+
+
 CUSTOM_GRADIENT = register(
     OpDef(
         name="custom_gradient",
         kind=Kind.CONTROL,
-        infer=lambda inputs, attrs: TupleType(tuple(node.type for node in inputs[: attrs.values])),
+        infer=_infer,
         evaluate=lambda attrs, *xs: tuple(xs[: attrs.values]),
         derivative=Pair(_jvp, _vjp),
         batch=_batch,
@@ -77,7 +84,12 @@ CUSTOM_GRADIENT = register(
 )
 
 
-def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
+def custom_gradient(
+    function: Callable[..., Any] | None = None,
+    *,
+    check_at: Sequence[Any] | None = None,
+    untrue: str | None = None,
+) -> Callable[..., Any]:
     """Give a function a derivative of its own.
 
     Parameters
@@ -85,6 +97,11 @@ def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     function : callable
         ``f(*args) -> (y, grad_fn)``; ``grad_fn(*heads)``, one head gradient per array of ``y``, returns one gradient (or
         None) per argument.  Arguments may be containers, whose gradients then have the same structure.
+    check_at : sequence of arguments, optional
+        A point at which the rule is compared with finite differences at once.  Without it, that happens where a kernel
+        that uses the rule first runs; see ``sg.config.rule_check``.
+    untrue : str, optional
+        Why the rule is not, and need not be, the derivative of the function: it is not checked.
 
     Returns
     -------
@@ -94,7 +111,9 @@ def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     Raises
     ------
     GradientError
-        The rule returns the wrong number or shape of gradients; or forward mode is asked of a rule that is not linear.
+        The rule returns the wrong number or shape of gradients; or forward mode is asked of a rule that is not linear;
+        or, with ``sg.config.rule_check = "error"``, the rule is not the derivative.  By default that is a
+        :class:`RuleWarning`, once.
 
     Examples
     --------
@@ -107,6 +126,10 @@ def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     1.0
     """
 
+    if function is None:
+        return partial(custom_gradient, check_at=check_at, untrue=untrue)
+    claim = Claim(function.__name__, untrue)
+
     @wraps(function)
     def wrapped(*args: Any) -> Any:
         leaves, structure = flatten(args)
@@ -118,8 +141,12 @@ def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
         values = [ops.as_node(leaf, who=function.__name__) for leaf in value_leaves]
         heads = [ops.parameter(f"head{k}", node.type) for k, node in enumerate(values)]
         cotangents = _cotangents(function.__name__, made[1](*heads), args, arguments)
-        return unflatten(value_structure, _attach(function.__name__, values, arguments, heads, cotangents))
+        return unflatten(value_structure, _attach(claim, values, arguments, heads, cotangents))
 
+    if check_at is not None and untrue is None:
+        from symgrad.truth import check_at_point
+
+        check_at_point(claim, wrapped, check_at)
     return wrapped
 
 
@@ -157,7 +184,7 @@ def _cotangents(name: str, made: Any, args: tuple[Any, ...], arguments: Sequence
 
 
 def _attach(
-    name: str,
+    claim: Claim,
     values: Sequence[Node],
     arguments: Sequence[Node],
     heads: Sequence[Node],
@@ -173,5 +200,6 @@ def _attach(
     parameters = [ops.parameter(f"v{k}", node.type) for k, node in enumerate(inputs)]
     swapped = graph.substitute(found, dict(zip(inputs, parameters, strict=True)))
     rule = Closed([*heads, *parameters], cotangents).with_present([*heads, *parameters], swapped)
-    node = apply(CUSTOM_GRADIENT, tuple(inputs), CustomAttrs(name, len(values), len(arguments), rule))
+    attrs = CustomAttrs(claim.name, len(values), len(arguments), rule, claim.number)
+    node = apply(CUSTOM_GRADIENT, tuple(inputs), attrs)
     return [ops.item(node, k) for k in range(len(values))]

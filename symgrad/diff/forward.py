@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from symgrad import ops
+from symgrad.diff.equivalents import EQUIVALENTS, equivalent
 from symgrad.diff.heads import MASKED_PRODUCTS, Head, add_heads, apply_partial, materialize
 from symgrad.diff.ledger import Ledger
 from symgrad.diff.masked import Regularity, contract_masked
-from symgrad.diff.reverse import Reverse, differentiable, linear_map
-from symgrad.diff.rules import Rule, carried
+from symgrad.diff.reverse import Reverse, defined_by, differentiable, linear_map
+from symgrad.diff.rules import Rule, call_rule, carried
 from symgrad.errors import GradientError
 from symgrad.node import Node, apply, depends_on, topological
 from symgrad.opdef import Constant, Defined, Gate, Kind, Linear, Pair, Partials
@@ -38,6 +39,7 @@ class Forward:
         self.sources = list(sources)
         self.stops = set(stops)
         self.replaced = replaced or {}
+        self.kept = {*self.sources, *self.stops, *self.replaced}
         self.ledger = ledger
         self.order = topological(outputs, self.stops.__contains__)
         self.active = depends_on(self.order, self.sources)
@@ -67,7 +69,7 @@ class Forward:
         rule = self.replaced.get(node) or carried(node)
         own = [self.tangents.get(one) for one in node.inputs]
         if is_tuple(node.type):
-            self.items[node] = self._pair_tangents(node, own)
+            self.items[node] = self._pair_tangents(node, own, rule)
             return None
         if node.op.name == "item":
             made = self.items.get(node.inputs[0])
@@ -79,6 +81,10 @@ class Forward:
             return self._transposed_rule(rule, node, own)
         if node.op.name == "stop_gradient" and node.attrs.order > 1:
             return self._stopped(node)
+        found = equivalent(node, self.kept) if node.op.name in EQUIVALENTS else None
+        if found is not None:
+            tangents = [self.tangents.get(one) for one in found.leaves]
+            return Forward([found.value], found.leaves, found.leaves, self.replaced).run(tangents)[0]
         return self._declared(node, node.op.derivative, own)
 
     def _declared(self, node: Node, derivative: Any, own: Sequence[Head | None]) -> Head | None:
@@ -112,10 +118,16 @@ class Forward:
         inner = Forward([truncated(node, sources)], sources, self.stops, self.replaced)
         return inner.run([self.tangents[one] for one in sources])[0]
 
-    def _pair_tangents(self, node: Node, own: Sequence[Head | None]) -> Sequence[Any]:
+    def _pair_tangents(self, node: Node, own: Sequence[Head | None], rule: Rule | None) -> Sequence[Any]:
+        given = [None if head is None else head.value for head in own]
+        if rule is not None:
+            kind: Any = node.type
+            heads = [ops.parameter("head", one) for one in kind.items]
+            name = getattr(rule, "__name__", "rule")
+            return transpose_rule(name, heads, call_rule(rule, node, heads), given)
         derivative = node.op.derivative
         assert isinstance(derivative, Pair)
-        made: Sequence[Any] = derivative.jvp(node, [None if head is None else head.value for head in own])
+        made: Sequence[Any] = derivative.jvp(node, given)
         return made
 
     def _partials(self, node: Node, derivative: Partials, own: Sequence[Head | None]) -> Head | None:
@@ -147,7 +159,7 @@ class Forward:
             head = own[i]
             assert head is not None
             if head.zeros and node.op.kind is Kind.CONTRACTION and not all(self.regular(one) for one in node.inputs):
-                parts.append(Head(contract_masked(node, i, head.value), zeros=True))
+                parts.append(self._masked(node, i, head))
                 continue
             if node.op.name in MASKED_PRODUCTS:
                 parts.append(Head(derivative.transpose(node, i, head.value), zeros=True))
@@ -156,10 +168,17 @@ class Forward:
             parts.append(Head(apply(node.op, tuple(inputs), node.attrs), zeros=zeros))
         return add_heads(parts)
 
+    def _masked(self, node: Node, i: int, head: Head) -> Head:
+        """The contraction of a tangent that holds structural zeros, which prevail."""
+        if node.op.define is None:
+            return Head(contract_masked(node, i, head.value), zeros=True)
+        value, own = defined_by(node, i)
+        made = Forward([value], [own]).run([head])[0]
+        assert made is not None
+        return made
+
     def _transposed_rule(self, rule: Rule, node: Node, own: Sequence[Head | None]) -> Head | None:
         """An override gives cotangents; the tangent is the transpose of that linear map."""
-        from symgrad.diff.rules import call_rule
-
         head = ops.parameter("head", node.type)
         cotangents = call_rule(rule, node, [head])
         name = getattr(rule, "__name__", "rule")

@@ -29,7 +29,8 @@ class Gradients(list[Any]):
     ledger: Ledger
 
 
-def _listed(values: Any, who: str) -> list[Any]:
+def listed(values: Any, who: str) -> list[Any]:
+    """One expression or several, as a list; anything else is refused."""
     made = list(values) if isinstance(values, (list, tuple)) else [values]
     for value in made:
         if not isinstance(value, Node):
@@ -57,7 +58,7 @@ def gradients(
     stop_gradients : list of expressions
         Taken as constants in this call.
     unconnected : {"none", "zero", "raise"}
-        What an ``x`` gets that no ``y`` depends on.
+        What an ``x`` gets that no derivative reaches; the error says why, as :func:`symgrad.why` does.
     rules : Rules, optional
         Overrides and stops for nodes that are already built.
 
@@ -77,24 +78,27 @@ def gradients(
     >>> print(sg.gradients(np.sum(np.sin(x)) * a, [a])[0])
     sum(sin(x))
     """
-    outputs, sources = _listed(ys, "gradients: ys"), _listed(xs, "gradients: xs")
+    outputs, sources = listed(ys, "gradients: ys"), listed(xs, "gradients: xs")
     if unconnected not in ("none", "zero", "raise"):
         raise GradientError(
             f"gradients: unconnected={unconnected!r}", where=user_line(), hint="one of 'none', 'zero', 'raise'"
         )
-    stops = set(_listed(stop_gradients, "gradients: stop_gradients"))
+    stops = set(listed(stop_gradients, "gradients: stop_gradients"))
     replaced: dict[Node, Any] = {}
+    frozen: set[Node] = set()
     if rules is not None:
         stopped, replaced = rules.resolve(topological(outputs))
+        frozen = rules.frozen(stopped)
         stops |= stopped
     heads = _heads(outputs, grad_ys)
     ledger = Ledger()
     with observed(ledger):
-        found = Reverse(outputs, sources, stops, replaced, ledger).run(outputs, heads)
+        moving = [x for x in sources if x not in frozen]
+        found = Reverse(outputs, moving, stops, replaced, ledger).run(outputs, heads)
         result = Gradients(materialize(found[x]).value if x in found else None for x in sources)
     result.ledger = ledger
     if unconnected != "none":
-        _fill(result, outputs, sources, unconnected)
+        _fill(result, outputs, sources, unconnected, (stop_gradients, rules))
     return result
 
 
@@ -127,15 +131,20 @@ def _head(y: Any, head: Any, position: int) -> Any:
         ) from None
 
 
-def _fill(result: Gradients, outputs: Sequence[Any], sources: Sequence[Any], unconnected: str) -> None:
+def _fill(
+    result: Gradients, outputs: Sequence[Any], sources: Sequence[Any], unconnected: str, settings: tuple[Any, ...]
+) -> None:
     for k, (value, x) in enumerate(zip(result, sources, strict=True)):
         if value is None and unconnected == "zero":
             result[k] = ops.zeros_like(x)
         elif value is None:
+            from symgrad.diff.why import why
+
             raise UnconnectedGradientError(
-                f"gradients: no derivative of {_names(outputs)} reaches x number {k} ({x!r}): {_reason(outputs, x)}",
+                f"gradients: no derivative of {_names(outputs)} reaches x number {k} ({x!r}): "
+                f"{why(outputs, x, *settings).reason}",
                 where=user_line(),
-                hint="unconnected='zero' gives zeros",
+                hint="sg.why(y, x) shows the paths; unconnected='zero' gives zeros",
             )
 
 
@@ -143,15 +152,9 @@ def _names(outputs: Sequence[Any]) -> str:
     return repr(outputs[0]) if len(outputs) == 1 else f"the {len(outputs)} ys"
 
 
-def _reason(outputs: Sequence[Any], x: Node) -> str:
-    if x not in set(topological(outputs)):
-        return "no y is made from it"
-    return "every path from it to a y is stopped, or goes through an operation without a derivative"
-
-
 def pushforward(ys: Any, xs: Any, tangents: Any) -> list[Any]:
     """Forward-mode derivatives: the tangent of each ``y`` (None where it depends on no ``x``)."""
-    outputs, sources = _listed(ys, "pushforward: ys"), _listed(xs, "pushforward: xs")
+    outputs, sources = listed(ys, "pushforward: ys"), listed(xs, "pushforward: xs")
     given = [
         Head(ops.broadcast_to(ops.as_node(tangent, x.type.dtype), x.shape))
         for x, tangent in zip(sources, tangents, strict=True)
@@ -194,36 +197,34 @@ def jacobian(y: Any, x: Any, mode: str = "auto") -> Any:
     """
     if mode not in ("auto", "forward", "reverse"):
         raise GradientError(f"jacobian: mode={mode!r}", where=user_line(), hint="one of 'auto', 'forward', 'reverse'")
-    (y,), (x,) = _listed(y, "jacobian"), _listed(x, "jacobian")
+    (y,), (x,) = listed(y, "jacobian"), listed(x, "jacobian")
     if not differentiable(y):
         raise DTypeError(f"jacobian: a result of element type {y.type.dtype} has no derivative", where=user_line())
-    with observed(Ledger()):
-        made = (
-            _forward_jacobian(y, x)
-            if (choose_mode(y, x) if mode == "auto" else mode) == "forward"
-            else _reverse_jacobian(y, x)
-        )
+    forward = (choose_mode(y, x) if mode == "auto" else mode) == "forward"
+    ledger = Ledger()
+    with observed(ledger):
+        made = (_forward_jacobian if forward else _reverse_jacobian)(y, x, ledger)
     return ops.zeros((*y.shape, *x.shape), y.type.dtype) if made is None else made
 
 
-def _reverse_jacobian(y: Any, x: Any) -> Any:
+def _reverse_jacobian(y: Any, x: Any, ledger: Ledger) -> Any:
     if y.ndim == 0:
-        found = Reverse([y], [x]).run([y], [Head(ops.full_of(y.type, 1))])
+        found = Reverse([y], [x], ledger=ledger).run([y], [Head(ops.full_of(y.type, 1))])
         return materialize(found[x]).value if x in found else None
     head = ops.parameter("head", y.type)
-    found = Reverse([y], [x]).run([y], [Head(head, zeros=True)])
+    found = Reverse([y], [x], ledger=ledger).run([y], [Head(head, zeros=True)])
     if x not in found:
         return None
     rows = _over_basis(materialize(found[x]).value, head)
     return ops.reshape(rows, (*y.shape, *x.shape))
 
 
-def _forward_jacobian(y: Any, x: Any) -> Any:
+def _forward_jacobian(y: Any, x: Any, ledger: Ledger) -> Any:
     if x.ndim == 0:
-        (made,) = Forward([y], [x]).run([Head(ops.full_of(x.type, 1))])
+        (made,) = Forward([y], [x], ledger=ledger).run([Head(ops.full_of(x.type, 1))])
         return None if made is None else made.value
     tangent = ops.parameter("tangent", x.type)
-    (made,) = Forward([y], [x]).run([Head(tangent, zeros=True)])
+    (made,) = Forward([y], [x], ledger=ledger).run([Head(tangent, zeros=True)])
     if made is None:
         return None
     columns = _over_basis(made.value, tangent)
@@ -246,7 +247,7 @@ def hessian(y: Any, x: Any) -> Any:
     ShapeError
         ``y`` is not a scalar.
     """
-    (y,), (x,) = _listed(y, "hessian"), _listed(x, "hessian")
+    (y,), (x,) = listed(y, "hessian"), listed(x, "hessian")
     if y.ndim:
         raise ShapeError(
             f"hessian: the result has shape {shape_text(y.shape)}, not ()",
@@ -279,7 +280,7 @@ def derivatives(y: Any, xs: Any, order: int) -> dict[tuple[int, ...], Any]:
     >>> print(d[1, 1])
     2 * x
     """
-    (y,), sources = _listed(y, "derivatives"), _listed(xs, "derivatives")
+    (y,), sources = listed(y, "derivatives"), listed(xs, "derivatives")
     if y.ndim or not all(x.type.is_static for x in sources):
         raise ShapeError("derivatives: a scalar result and static sources are needed", where=user_line())
     scalars = [ops.parameter(f"s{k}", x.type.with_shape(())) for x in sources for k in range(int(x.type.size))]

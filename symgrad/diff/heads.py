@@ -35,6 +35,8 @@ class Head(NamedTuple):
 def product(head: Head, factor: Any) -> Head:
     """The head times a partial derivative: a number, or a node of its shape."""
     if isinstance(factor, (int, float)):
+        if factor == 0:
+            return Head(ops.zeros_like(head.value), zeros=True)
         return head._replace(value=_scaled(head.value, factor))
     known = ops.uniform_value(factor)
     if known is not None and known in (1, -1):

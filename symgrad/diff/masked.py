@@ -14,13 +14,13 @@ from typing import Any
 from symgrad import ops
 from symgrad.node import Node
 from symgrad.ops.contraction import matmul_labels
-from symgrad.ops.structure import Pick, whole
 
 __all__ = ["Regularity", "contract_masked", "transpose_masked"]
 
 _SINGULAR = {
     "divide", "log", "log2", "log10", "log1p", "power", "sqrt", "tan", "arcsin", "arccos", "arccosh", "arctanh", "gammaln",
-    "digamma", "floor_divide", "remainder", "exp", "exp2", "expm1", "sinh", "cosh",
+    "digamma", "power_log", "floor_divide", "remainder", "exp", "exp2", "expm1", "sinh", "cosh", "reciprocal", "fmod", "gamma", "beta", "betaln",
+    "logit", "erfinv", "erfcinv", "ndtri", "erfcx", "xlogy", "xlog1py", "entr", "rel_entr", "kl_div", "cbrt",
 }  # fmt: skip
 
 
@@ -53,16 +53,12 @@ class Regularity:
 
 def transpose_masked(node: Node, i: int, head: Any) -> Any:
     """The cotangent of input ``i`` of a contraction."""
-    if node.op.name == "cross":
-        return _cross_masked(head, node.inputs[1 - i], 1.0 if i == 1 else -1.0)
     labels, output = _labels(node)
     return _product([head, *_without(node.inputs, i)], [output, *_without(labels, i)], labels[i])
 
 
 def contract_masked(node: Node, i: int, tangent: Any) -> Any:
     """The contraction with input ``i`` replaced by its tangent."""
-    if node.op.name == "cross":
-        return _cross_masked(tangent, node.inputs[1 - i], 1.0 if i == 0 else -1.0)
     labels, output = _labels(node)
     return _product([tangent, *_without(node.inputs, i)], [labels[i], *_without(labels, i)], output)
 
@@ -93,14 +89,3 @@ def _spread(node: Any, labels: Sequence[int], every: Sequence[int]) -> Any:
     order = sorted(range(len(labels)), key=lambda axis: list(every).index(labels[axis]))
     moved = ops.transpose(node, tuple(order))
     return ops.expand_dims(moved, tuple(axis for axis, label in enumerate(every) if label not in labels))
-
-
-def _cross_masked(head: Any, other: Any, sign: float) -> Any:
-    """cross(head, other), or minus that."""
-    a, b = ([ops.slice(x, (*whole(x.shape[:-1]), Pick(k))) for k in range(3)] for x in (head, other))
-    parts = []
-    for k in range(3):
-        i, j = (k + 1) % 3, (k + 2) % 3
-        one, two = ops.masked_multiply(a[i], b[j]), ops.masked_multiply(a[j], b[i])
-        parts.append(ops.subtract(one, two) if sign > 0 else ops.subtract(two, one))
-    return ops.stack(parts, axis=-1)

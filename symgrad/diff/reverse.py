@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from symgrad import ops, types
+from symgrad.diff.equivalents import EQUIVALENTS, equivalent
 from symgrad.diff.heads import MASKED_PRODUCTS, Head, add_heads, apply_partial, materialize, through_sum
 from symgrad.diff.ledger import Ledger
 from symgrad.diff.masked import Regularity, transpose_masked
@@ -71,6 +72,13 @@ def linear_map(
     return [None if head is None else head._replace(zeros=True) for head in found]
 
 
+def defined_by(node: Node, i: int) -> tuple[Node, Node]:
+    """A node's definition, and what stands for its input ``i`` there, also where that is an input twice."""
+    assert node.op.define is not None
+    own = ops.identity(node.inputs[i])
+    return node.op.define((*node.inputs[:i], own, *node.inputs[i + 1 :]), node.attrs), own
+
+
 class Reverse:
     """One reverse pass over one graph.
 
@@ -94,6 +102,7 @@ class Reverse:
         self.sources = set(sources)
         self.stops = set(stops)
         self.replaced = replaced or {}
+        self.kept = {*self.sources, *self.stops, *self.replaced}
         self.ledger = ledger
         self.order = topological(outputs, self.stops.__contains__)
         self.active = depends_on(self.order, self.sources)
@@ -143,6 +152,8 @@ class Reverse:
             return
         self._enter(node.op.name, node)
         derivative = node.op.derivative
+        if node.op.name in EQUIVALENTS and self._pass_equivalent(node, head):
+            return
         if node.op.name == "item":
             self.items.setdefault(node.inputs[0], {}).setdefault(node.attrs.position, []).append(head)
         elif node.op.name == "stop_gradient" and node.attrs.order > 1:
@@ -151,6 +162,16 @@ class Reverse:
             self._PASSES[derivative.__class__](self, node, derivative, head)
         else:
             raise GradientError(f"{node.op.name}: no derivative is declared", where=next(iter(node.lines), None))
+
+    def _pass_equivalent(self, node: Node, head: Head) -> bool:
+        """Through an expression of the same value that differentiates better, if there is one."""
+        found = equivalent(node, self.kept)
+        if found is None:
+            return False
+        inner = Reverse([found.value], found.leaves, found.leaves, self.replaced)
+        for one, passed in inner.run([found.value], [head]).items():
+            self._give(one, passed)
+        return True
 
     def _pass_partials(self, node: Node, derivative: Partials, head: Head) -> None:
         for i, one in enumerate(node.inputs):
@@ -184,6 +205,9 @@ class Reverse:
         if mask is None:
             head = materialize(head)
             if head.zeros and node.op.kind is Kind.CONTRACTION and not all(self.regular(one) for one in node.inputs):
+                if node.op.define is not None:
+                    value, own = defined_by(node, i)
+                    return Reverse([value], [own], [own]).run([value], [head])[own]
                 return Head(transpose_masked(node, i, head.value), zeros=True)
             return Head(derivative.transpose(node, i, head.value), zeros=head.zeros or name in _FILLS_ZEROS)
         return head._replace(value=derivative.transpose(node, i, head.value), mask=mask)
@@ -239,9 +263,17 @@ class Reverse:
         kind: Any = node.type
         assert isinstance(kind, TupleType)
         heads = [materialize(add_heads(arrived[k])) if k in arrived else None for k in range(len(kind.items))]
-        derivative = node.op.derivative
-        assert isinstance(derivative, Pair)
-        wanted = [one in self.active for one in node.inputs]
-        results = derivative.vjp(node, [None if head is None else head.value for head in heads], wanted)
+        given = [None if head is None else head.value for head in heads]
+        rule = self.replaced.get(node) or carried(node)
+        if rule is not None:
+            full = [
+                ops.zeros(one.shape, one.dtype) if head is None else head
+                for one, head in zip(kind.items, given, strict=True)
+            ]
+            results = call_rule(rule, node, full)
+        else:
+            derivative = node.op.derivative
+            assert isinstance(derivative, Pair)
+            results = list(derivative.vjp(node, given, [one in self.active for one in node.inputs]))
         for one, result in zip(node.inputs, results, strict=True):
             self._give(one, None if result is None else Head(result, zeros=True))

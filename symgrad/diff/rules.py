@@ -13,18 +13,21 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from symgrad import ops, provenance
-from symgrad.errors import GradientError, ShapeError
-from symgrad.node import Node
-from symgrad.opdef import REGISTRY
+from symgrad.errors import GradientError, ShapeError, SymgradError
+from symgrad.node import Node, apply
+from symgrad.opdef import REGISTRY, Kind, OpDef
 from symgrad.ops.coerce import shape_text
+from symgrad.ops.elementwise import ELEMENTWISE
 from symgrad.provenance import user_line
 from symgrad.types import same_shape
+from symgrad.variables import is_variable
 
 __all__ = ["Rule", "Rules", "find_rule", "gradient_override_map", "register_gradient"]
 
 Rule = Callable[..., Any]  # rule(node, *heads) -> gradient(s) per input
 
 _named: dict[str, Rule] = {}
+_TENSORFLOW = {"PyFunc": "callback", "PyFuncStateless": "stateless_callback"}  # whose names are no spelling of ours
 
 
 def _identity_rule(node: Node, *heads: Any) -> Any:
@@ -35,13 +38,17 @@ def _identity_rule(node: Node, *heads: Any) -> Any:
 _named["Identity"] = _identity_rule
 
 
-def register_gradient(name: str) -> Callable[[Rule], Rule]:
+def register_gradient(name: str, op: str | None = None, untrue: str | None = None) -> Callable[[Rule], Rule]:
     """Give a rule a name, under which override maps may refer to it.
 
     Parameters
     ----------
     name : str
         A new name.
+    op : str, optional
+        The operation of which the rule is said to be the derivative: it is compared with the declared one at once.
+    untrue : str, optional
+        Why the rule need not be the derivative of ``op``: it is not compared.
 
     Returns
     -------
@@ -50,7 +57,8 @@ def register_gradient(name: str) -> Callable[[Rule], Rule]:
     Raises
     ------
     GradientError
-        The name is taken by another rule.
+        The name is taken by another rule, no operation is called ``op``, or, with ``sg.config.rule_check = "error"``, the
+        rule is not the derivative of ``op``; by default that is a :class:`RuleWarning`.
 
     Examples
     --------
@@ -65,17 +73,54 @@ def register_gradient(name: str) -> Callable[[Rule], Rule]:
     where(abs(x) <= 1, 1, 0)
     """
 
+    operation = None if op is None else canonical_op(op)
+
     def enter(rule: Rule) -> Rule:
         if _named.get(name, rule) is not rule:
             raise GradientError(f"register_gradient: the name {name!r} is taken", hint="choose another name")
+        if operation is not None and untrue is None:
+            from symgrad.truth import check_rule_of_operation
+
+            check_rule_of_operation(name, rule, operation)
         _named[name] = rule
         return rule
 
     return enter
 
 
+def _rule_of(name: str) -> Rule:
+    """The declared derivative of an operation, for nodes of others with as many inputs."""
+    op = REGISTRY[name]
+
+    def rule(node: Node, *heads: Any) -> list[Any]:
+        from symgrad.diff.gradients import gradients
+
+        made = _in_place_of(node, op)
+        if made is None:
+            raise GradientError(
+                f"the rule of {name} does not fit {node.op.name}: its inputs or results are others",
+                where=next(iter(node.lines), None),
+                hint="an operation of as many inputs, or a rule registered with sg.register_gradient",
+            )
+        return gradients([made], node.inputs, [heads[0]], stop_gradients=node.inputs)
+
+    rule.__name__ = name
+    return rule
+
+
+def _in_place_of(node: Node, op: OpDef) -> Any:
+    """Another operation on the inputs of a node; None where it does not fit."""
+    if op.kind is Kind.ELEMENTWISE and (op.name not in ELEMENTWISE or ELEMENTWISE[op.name].arity != len(node.inputs)):
+        return None
+    try:
+        made = apply(op, node.inputs, node.attrs if op.attrs is node.op.attrs else ())
+    except (SymgradError, AttributeError, TypeError, ValueError):
+        return None
+    return made if same_shape(made.shape, node.shape) else None
+
+
 def find_rule(name: str) -> Rule:
-    """The rule of that name: a registered one, or the declared rule of an operation.
+    """The rule of that name: a registered one, or the declared derivative of an operation.
 
     Raises
     ------
@@ -84,7 +129,10 @@ def find_rule(name: str) -> Rule:
     """
     if name in _named:
         return _named[name]
-    near = get_close_matches(name, _named, 3)
+    known = next((one for one in (name, name.lower()) if one in REGISTRY), None)
+    if known is not None:
+        return _rule_of(known)
+    near = get_close_matches(name, [*_named, *REGISTRY], 3)
     raise GradientError(
         f"no gradient rule is named {name!r}",
         where=user_line(),
@@ -92,9 +140,15 @@ def find_rule(name: str) -> Rule:
     )
 
 
+def rule_name(rule: Rule) -> str:
+    """The name under which a rule is registered, or else its own."""
+    own: str | None = next((name for name, one in _named.items() if one is rule), None)
+    return own or str(getattr(rule, "__name__", "rule"))
+
+
 def canonical_op(name: str) -> str:
     """An operation's name, also from TensorFlow's spelling of it (``"Sign"``)."""
-    lowered = name.lower()
+    lowered = _TENSORFLOW.get(name, name.lower())
     known = name if name in REGISTRY else lowered if lowered in REGISTRY else None
     if known is None:
         near = get_close_matches(lowered, REGISTRY, 3)
@@ -151,10 +205,10 @@ class Rules:
     Parameters
     ----------
     overrides : mapping of selector to rule
-        A selector is an operation's name, a name-scope glob (``"net/*"``) or an expression; a rule is a function
-        ``rule(node, *heads)`` or the name of a registered one.
+        A selector is an operation's name, a name-scope glob (``"net/*"``, which covers the variables made there, too) or an
+        expression; a rule is a function ``rule(node, *heads)`` or the name of a registered one.
     stops : iterable of selectors
-        No derivative passes through what these select.
+        No derivative passes through what these select, nor reaches a variable that a name selects.
 
     Raises
     ------
@@ -179,25 +233,34 @@ class Rules:
 
     def resolve(self, order: Sequence[Node]) -> tuple[set[Node], dict[Node, Rule]]:
         """The stopped nodes of a graph, and the rule for each overridden one."""
-        stopped: set[Node] = set()
-        for selector in self.stops:
-            stopped.update(_selected(selector, order))
         replaced: dict[Node, Rule] = {}
         for selector, rule in self.overrides.items():
             replaced.update(dict.fromkeys(_selected(selector, order), rule))
-        return stopped, replaced
+        return set(self.stopped_by(order)), replaced
+
+    def frozen(self, stopped: Iterable[Node]) -> set[Node]:
+        """Of the stopped nodes the variables that a name selects: not even their own derivative exists."""
+        given = {selector for selector in self.stops if isinstance(selector, Node)}
+        return {node for node in stopped if is_variable(node) and node not in given}
+
+    def stopped_by(self, order: Sequence[Node]) -> dict[Node, Selector]:
+        """The stopped nodes of a graph, each with the selector that names it."""
+        stopped: dict[Node, Selector] = {}
+        for selector in self.stops:
+            stopped.update(dict.fromkeys(_selected(selector, order), selector))
+        return stopped
 
 
 def _selected(selector: Selector, order: Sequence[Node]) -> list[Node]:
     if isinstance(selector, Node):
         found = [node for node in order if node is selector]
     elif "*" in selector or "/" in selector:
-        found = [node for node in order if fnmatchcase(node.scope + "/", selector) or fnmatchcase(node.scope, selector)]
+        found = [node for node in order if _in_scope(node, selector)]
     else:
         name = canonical_op(selector)
         found = [node for node in order if node.op.name == name]
     if not found:
-        scopes = {node.scope for node in order if node.scope} | {node.op.name for node in order}
+        scopes = {_place(node) for node in order} - {""} | {node.op.name for node in order}
         near = get_close_matches(str(selector), scopes, 3)
         raise GradientError(
             f"Rules: {selector!r} selects nothing in this graph",
@@ -205,6 +268,17 @@ def _selected(selector: Selector, order: Sequence[Node]) -> list[Node]:
             hint=f"nearest: {', '.join(near)}" if near else None,
         )
     return found
+
+
+def _in_scope(node: Node, glob: str) -> bool:
+    """Whether a node, or a variable by its name, was made in a scope that matches."""
+    place = _place(node)
+    return fnmatchcase(place, glob) or (not is_variable(node) and fnmatchcase(f"{place}/", glob))
+
+
+def _place(node: Node) -> str:
+    """The name of a variable, the name scope of any other node."""
+    return str(node.attrs.name) if is_variable(node) else node.scope
 
 
 def carried(node: Node) -> Rule | None:

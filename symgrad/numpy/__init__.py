@@ -13,32 +13,46 @@ sum([x, y] * [0., 1.])
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import Any
 
 import numpy as _numpy
 
 from symgrad import ops
+from symgrad.functions import FUNCTIONS, joining, matrices
+from symgrad.node import Node
 from symgrad.ops.coerce import is_symbolic
 
 __all__ = [
     "arange",
     "array",
     "asarray",
-    "column_stack",
     "eye",
     "full",
-    "hstack",
     "identity",
-    "linspace",
+    "indices",
     "ones",
     "r_",
-    "vstack",
+    "tri",
     "zeros",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    return getattr(_numpy, name)
+    value = getattr(_numpy, name)
+    ours = FUNCTIONS.get(value) if callable(value) else None
+    return value if ours is None else _either(value, ours)
+
+
+def _either(numpys: Any, ours: Any) -> Any:
+    """NumPy's function, which hands expressions on by itself; ours where they are only found inside lists."""
+
+    @wraps(numpys)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        inside = is_symbolic(args) and not any(isinstance(one, Node) for one in (*args, *kwargs.values()))
+        return ours(*args, **kwargs) if inside else numpys(*args, **kwargs)
+
+    return function
 
 
 def __dir__() -> list[str]:
@@ -89,35 +103,19 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> An
     return _numpy.arange(start, dtype=dtype) if stop is None else _numpy.arange(start, stop, step, dtype=dtype)
 
 
-def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None) -> Any:
-    """NumPy's ``linspace``; the ends may be expressions."""
-    if is_symbolic((start, stop)):
-        return ops.linspace(start, stop, num, endpoint, dtype)
-    return _numpy.linspace(start, stop, num, endpoint, dtype=dtype)
+def tri(N: Any, M: Any = None, k: int = 0, dtype: Any = float) -> Any:
+    """NumPy's ``tri``; sizes may be dynamic."""
+    if not (is_symbolic(N) or is_symbolic(M)):
+        return _numpy.tri(N, M, k, dtype=dtype)
+    return ops.cast(matrices.tril(ops.ones((N, N if M is None else M)), k), dtype)
 
 
-def vstack(arrays: Any) -> Any:
-    """NumPy's ``vstack``."""
-    if not is_symbolic(arrays):
-        return _numpy.vstack(arrays)
-    nodes = ops.as_nodes(list(arrays), who="vstack")
-    return ops.concatenate([ops.reshape(one, (1, -1)) if one.ndim < 2 else one for one in nodes])
-
-
-def hstack(arrays: Any) -> Any:
-    """NumPy's ``hstack``."""
-    if not is_symbolic(arrays):
-        return _numpy.hstack(arrays)
-    nodes = [ops.reshape(one, -1) if one.ndim == 0 else one for one in ops.as_nodes(list(arrays), who="hstack")]
-    return ops.concatenate(nodes, 0 if nodes[0].ndim == 1 else 1)
-
-
-def column_stack(arrays: Any) -> Any:
-    """NumPy's ``column_stack``."""
-    if not is_symbolic(arrays):
-        return _numpy.column_stack(arrays)
-    nodes = ops.as_nodes(list(arrays), who="column_stack")
-    return ops.concatenate([ops.reshape(one, (-1, 1)) if one.ndim < 2 else one for one in nodes], 1)
+def indices(dimensions: Any, dtype: Any = int, sparse: bool = False) -> Any:
+    """NumPy's ``indices``; sizes may be dynamic."""
+    if not is_symbolic(dimensions):
+        return _numpy.indices(dimensions, dtype=dtype, sparse=sparse)  # type: ignore[call-overload]
+    grids = matrices.meshgrid(*(ops.cast(ops.iota(size), dtype) for size in dimensions), indexing="ij", sparse=sparse)
+    return grids if sparse else ops.stack(grids)
 
 
 class _RowConcatenation:
@@ -128,7 +126,7 @@ class _RowConcatenation:
         if not is_symbolic(parts):
             return _numpy.r_[key]
         ready = [_numpy.r_[part] if isinstance(part, slice) else part for part in parts]
-        return hstack(ready)
+        return joining.hstack(ready)
 
 
 r_ = _RowConcatenation()

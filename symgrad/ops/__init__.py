@@ -3,6 +3,7 @@
 This is the vocabulary that the rest of the library builds graphs with; names are NumPy's.
 """
 
+from symgrad.ops.bitwise import bitwise_and, bitwise_or, bitwise_xor, gcd, invert, lcm, left_shift, right_shift
 from symgrad.ops.coerce import as_node, as_nodes, broadcast_shapes, broadcast_together, is_symbolic
 from symgrad.ops.contraction import cross, dot, einsum, einsum_labels, inner, matmul, outer, tensordot
 from symgrad.ops.control import Closed, identity, item, stop_gradient
@@ -38,6 +39,7 @@ from symgrad.ops.elementwise import (
     greater_equal,
     hypot,
     isfinite,
+    isinf,
     isnan,
     less,
     less_equal,
@@ -60,6 +62,7 @@ from symgrad.ops.elementwise import (
     remainder,
     rint,
     sign,
+    signbit,
     sin,
     sinh,
     softplus,
@@ -73,14 +76,59 @@ from symgrad.ops.elementwise import (
     zero_multiply,
     zeta,
 )
+from symgrad.ops.gamma import beta, betaln, gamma, gammasgn
 from symgrad.ops.indexing import gather, one_hot, scatter_add, scatter_set
+from symgrad.ops.numeric import (
+    cbrt,
+    copysign,
+    deg2rad,
+    exponent,
+    fabs,
+    float_power,
+    fmax,
+    fmin,
+    fmod,
+    fraction,
+    frexp,
+    heaviside,
+    ldexp,
+    logaddexp,
+    logaddexp2,
+    mantissa,
+    modf,
+    nextafter,
+    positive,
+    rad2deg,
+    reciprocal,
+    spacing,
+)
+from symgrad.ops.numeric import divmod_ as divmod
+from symgrad.ops.numeric import round_ as round
+from symgrad.ops.ordering import argmax, argmin, argsort, searchsorted
 from symgrad.ops.reduction import all_ as all
 from symgrad.ops.reduction import any_ as any
 from symgrad.ops.reduction import log_softmax, logsumexp, mean, norm, prod, softmax
 from symgrad.ops.reduction import max_ as max
 from symgrad.ops.reduction import min_ as min
 from symgrad.ops.reduction import sum_ as sum
+from symgrad.ops.running import cummax, cummin, cumprod, cumsum, recurrence
+from symgrad.ops.sinc import sinc
 from symgrad.ops.source import basis, constant, dim_value, iota, number, parameter, placeholders, symbol, uniform_value
+from symgrad.ops.special import (
+    entr,
+    erfcinv,
+    erfcx,
+    erfinv,
+    kl_div,
+    log_expit,
+    log_ndtr,
+    logit,
+    ndtr,
+    ndtri,
+    rel_entr,
+    xlog1py,
+    xlogy,
+)
 from symgrad.ops.structure import (
     assert_shape,
     broadcast_to,

@@ -17,12 +17,13 @@ from symgrad import types
 from symgrad.config import current
 from symgrad.errors import DTypeError, GradientError
 from symgrad.node import Node, apply
-from symgrad.opdef import Constant, Derivative, Gate, Kind, Linear, OpDef, Partials, Sample, register
+from symgrad.opdef import Constant, Derivative, Gate, Infer, Kind, Linear, OpDef, Partials, Sample, register
 from symgrad.ops import coerce, scalar, source
+from symgrad.ops.squares import is_sum_of_squares
 from symgrad.provenance import user_line
 from symgrad.types import BOOL, FLOAT64, DType
 
-__all__ = ["ELEMENTWISE", "CastAttrs", "Elementwise", "Rule", "cast", "declare"]
+__all__ = ["ELEMENTWISE", "CastAttrs", "Elementwise", "Extremum", "Rule", "as_extremum", "cast", "declare"]
 
 
 class Rule(Enum):
@@ -31,6 +32,8 @@ class Rule(Enum):
     NUMBER = "number"  # numbers to the same type; bool refused
     ANY = "any"  # numbers or bool to the same type
     FLOAT = "float"  # integers become float64
+    QUOTIENT = "quotient"  # integers and bool become float64
+    INTEGER = "integer"  # integers to the same type; floats and bool refused
     COMPARE = "compare"  # anything to bool
     LOGICAL = "logical"  # operands converted to bool, result bool
 
@@ -67,8 +70,10 @@ class Elementwise:
         """Whether operands of that element type are taken as they are."""
         if self.rule is Rule.NUMBER:
             return dtype is not BOOL
-        if self.rule is Rule.FLOAT:
+        if self.rule in (Rule.FLOAT, Rule.QUOTIENT):
             return types.is_float(dtype)
+        if self.rule is Rule.INTEGER:
+            return types.is_integer(dtype)
         return dtype is BOOL or self.rule is not Rule.LOGICAL
 
     def _prepare(self, args: Sequence[Any]) -> list[Any]:
@@ -86,7 +91,9 @@ class Elementwise:
             if dtype is BOOL:
                 raise self._refusal(dtype)
             return FLOAT64
-        if self.rule is Rule.NUMBER and dtype is BOOL:
+        if self.rule is Rule.QUOTIENT and not types.is_float(dtype):
+            return FLOAT64
+        if (self.rule is Rule.NUMBER and dtype is BOOL) or (self.rule is Rule.INTEGER and not types.is_integer(dtype)):
             raise self._refusal(dtype)
         return dtype
 
@@ -94,7 +101,7 @@ class Elementwise:
         return DTypeError(
             f"{self.op.name}: not defined for {dtype} operands",
             where=user_line(),
-            hint="convert with .astype('float64')",
+            hint=f"convert with .astype('{'int64' if self.rule is Rule.INTEGER else 'float64'}')",
         )
 
     def __repr__(self) -> str:
@@ -117,16 +124,22 @@ def declare(
     math: Callable[..., Any] | None = None,
     partial: Partial | Derivative | None = None,
     domain: Domain | Sequence[Domain] = (-3.0, 3.0),
+    infer: Infer | None = None,
+    smooth: bool = True,
     doc: str = "",
     **more: Any,
 ) -> Elementwise:
-    """Enter an elementwise operation into the registry; ``partial`` None takes SymPy's derivative of ``math``."""
+    """Enter an elementwise operation into the registry; ``partial`` None takes SymPy's derivative of ``math``.
+
+    ``infer`` is given where the result's type is not that of the operands (of comparisons: bool); without ``smooth``
+    the operation has no derivative though its values change.
+    """
     if isinstance(partial, Derivative):
         derivative: Derivative = partial
     else:
         derivative = Partials(partial or scalar.derived_partial)
 
-    def infer(inputs: tuple[Node, ...], attrs: Any) -> types.TensorType:
+    def own_type(inputs: tuple[Node, ...], attrs: Any) -> types.TensorType:
         kind = inputs[-1].type
         return kind.with_dtype(BOOL) if rule in (Rule.COMPARE, Rule.LOGICAL) else kind
 
@@ -134,12 +147,12 @@ def declare(
 
     def samples(rng: np.random.Generator) -> Iterable[Sample]:
         for shape in ((), (5,), (3, 4), (2, 0), (37,)):
-            yield Sample(tuple(_draw(rng, shape, interval, rule) for interval in domains))
+            yield Sample(tuple(_draw(rng, shape, interval, rule) for interval in domains), smooth=smooth)
 
     op = OpDef(
         name=name,
         kind=Kind.ELEMENTWISE,
-        infer=infer,
+        infer=infer or own_type,
         evaluate=lambda attrs, *arrays: evaluate(*arrays),
         derivative=derivative,
         samples=samples,
@@ -155,6 +168,8 @@ def _draw(rng: np.random.Generator, shape: tuple[int, ...], interval: Any, rule:
     if rule is Rule.LOGICAL:
         return rng.random(shape) < 0.5
     low, high = interval
+    if rule is Rule.INTEGER:
+        return rng.integers(low, high, shape)
     return np.asarray(rng.uniform(low, high, shape))
 
 
@@ -202,7 +217,7 @@ def _power_partial(node: Node, i: int) -> Any:
     """x**y: y x**(y-1) and x**y log x, with the limits where those forms divide by zero (exponent 0, base 0)."""
     x, y = node.inputs
     if i == 1:
-        return masked_multiply(node, log(x)) if types.is_float(node.type.dtype) else None
+        return power_log(x, y, 1) if types.is_float(node.type.dtype) else None
     exponent = source.uniform_value(y)
     if exponent is None:
         return Gate(not_equal(y, 0), multiply(y, power(x, subtract(y, 1))))
@@ -210,7 +225,13 @@ def _power_partial(node: Node, i: int) -> Any:
         return None
     if exponent == 1:
         return 1.0
-    return multiply(exponent.item(), x if exponent == 2 else power(x, exponent.item() - 1))
+    slope = multiply(exponent.item(), x if exponent == 2 else power(x, exponent.item() - 1))
+    return _at_a_cone(node, slope) if 0.5 <= exponent < 1 else slope
+
+
+def _at_a_cone(node: Node, slope: Any) -> Any:
+    """The slope of a root of ``x``, which is taken as 0 at the tip of a cone: where ``x`` is a sum of squares, all 0."""
+    return where(not_equal(node, 0), slope, 0) if is_sum_of_squares(node.inputs[0]) else slope
 
 
 add = declare("add", 2, Rule.ANY, np.add, math=lambda a, b: a + b, partial=_operand(1.0))
@@ -219,7 +240,7 @@ multiply = declare(
     "multiply", 2, Rule.ANY, np.multiply, math=lambda a, b: a * b, partial=lambda node, i: node.inputs[1 - i]
 )
 divide = declare(
-    "divide", 2, Rule.FLOAT, np.divide, math=lambda a, b: a / b, partial=_divide_partial, domain=((-3, 3), (0.5, 3))
+    "divide", 2, Rule.QUOTIENT, np.divide, math=lambda a, b: a / b, partial=_divide_partial, domain=((-3, 3), (0.5, 3))
 )
 negative = declare("negative", 1, Rule.NUMBER, np.negative, math=lambda a: -a, partial=lambda node, i: -1.0)
 power = declare(
@@ -274,7 +295,13 @@ zero_multiply = declare(
 )
 
 # -- powers, exponentials, logarithms -------------------------------------------------------------------------------
-sqrt = unary("sqrt", np.sqrt, "sqrt", (0.2, 5.0))
+sqrt = unary(
+    "sqrt",
+    np.sqrt,
+    "sqrt",
+    (0.2, 5.0),
+    partial=lambda node, i: _at_a_cone(node, scalar.derived_partial(node, i)),
+)
 exp = unary("exp", np.exp, "exp")
 exp2 = declare(
     "exp2",
@@ -301,6 +328,58 @@ log10 = declare("log10", 1, Rule.FLOAT, np.log10, math=lambda x: _sympy("log")(x
                 partial=lambda node, i: divide(1 / np.log(10).item(), node.inputs[0]))  # fmt: skip
 log1p = declare("log1p", 1, Rule.FLOAT, np.log1p, math=lambda x: _sympy("log")(1 + x), domain=(-0.8, 4.0), lowering="libm",
                 partial=lambda node, i: divide(1, add(1, node.inputs[0])))  # fmt: skip
+
+
+# -- logarithms times powers ----------------------------------------------------------------------------------------
+class PowerLogAttrs(NamedTuple):
+    """The power of the logarithm, at least 1."""
+
+    order: int
+
+
+def _define_power_log(inputs: Sequence[Node], attrs: PowerLogAttrs) -> Any:
+    x, y = inputs
+    whole = power(x, y)
+    return where(equal(whole, 0), 0, multiply(whole, log(x) if attrs.order == 1 else power(log(x), attrs.order)))
+
+
+def _evaluate_power_log(attrs: PowerLogAttrs, x: Any, y: Any) -> Any:
+    return _masked_product(np.power(x, y), np.log(x) ** attrs.order)
+
+
+def _power_log_partial(node: Node, i: int) -> Any:
+    x, y = node.inputs
+    order = node.attrs.order
+    if i == 1:
+        return power_log(x, y, order + 1)
+    lower = subtract(y, 1)
+    slope = where(not_equal(y, 0), multiply(y, power_log(x, lower, order)), 0)
+    return add(slope, power(x, lower) if order == 1 else multiply(order, power_log(x, lower, order - 1)))
+
+
+def _power_log_samples(rng: np.random.Generator) -> Iterable[Sample]:
+    for shape, order in (((), 1), ((5,), 1), ((3, 4), 2), ((37,), 3)):
+        yield Sample((rng.uniform(0.3, 3.0, shape), rng.uniform(-2.5, 2.5, shape)), PowerLogAttrs(order))
+
+
+POWER_LOG = register(
+    OpDef(
+        name="power_log",
+        kind=Kind.ELEMENTWISE,
+        infer=lambda inputs, attrs: inputs[0].type,
+        evaluate=_evaluate_power_log,
+        derivative=Partials(_power_log_partial),
+        samples=_power_log_samples,
+        attrs=PowerLogAttrs,
+        define=_define_power_log,
+        doc="x**y * log(x)**order, and 0 where x**y is 0: derivatives of x**y with respect to y, also at x = 0.",
+    )
+)
+
+
+def power_log(x: Node, y: Node, order: int) -> Any:
+    return apply(POWER_LOG, (x, y), PowerLogAttrs(order))
+
 
 # -- trigonometry and hyperbolic functions --------------------------------------------------------------------------
 sin = unary("sin", np.sin, "sin", (-6.0, 6.0))
@@ -345,7 +424,7 @@ hypot: Elementwise = declare(
     Rule.FLOAT,
     np.hypot,
     math=lambda a, b: _sympy("sqrt")(a**2 + b**2),
-    partial=lambda node, i: Gate(not_equal(node, 0), divide(node.inputs[i], node)),
+    partial=lambda node, i: where(not_equal(node, 0), divide(node.inputs[i], node), 0),
     domain=((0.3, 3.0), (-3.0, -0.3)),
     lowering="libm",
 )
@@ -476,7 +555,7 @@ def _extremum_partial(larger: bool, operands: Sequence[Node], i: int) -> Gate:
     mine, other = operands[i], operands[1 - i]
     wins = (greater if larger else less)(mine, other)
     kink = current().kink
-    if kink == "zero" and source.uniform_value(other) is not None:
+    if kink == "zero" and source.is_constant(other):
         return Gate(wins)
     wins_or_ties = (greater_equal if larger else less_equal)(mine, other)
     if kink in ("zero", "half"):
@@ -486,7 +565,7 @@ def _extremum_partial(larger: bool, operands: Sequence[Node], i: int) -> Gate:
     return Gate(wins_or_ties if tie_is_mine else wins)
 
 
-absolute = declare("absolute", 1, Rule.NUMBER, np.absolute, math=_sympy("Abs"), partial=_absolute_partial)
+absolute = declare("absolute", 1, Rule.ANY, np.absolute, math=_sympy("Abs"), partial=_absolute_partial)
 maximum = declare(
     "maximum",
     2,
@@ -522,15 +601,14 @@ relu = declare(
     partial=_relu_partial,
 )
 sign = declare("sign", 1, Rule.NUMBER, np.sign, math=_sympy("sign"), partial=Constant(connected=True))
-floor = declare("floor", 1, Rule.FLOAT, np.floor, math=_sympy("floor"), partial=Constant(connected=True))
-ceil = declare("ceil", 1, Rule.FLOAT, np.ceil, math=_sympy("ceiling"), partial=Constant(connected=True))
+floor = declare("floor", 1, Rule.ANY, np.floor, math=_sympy("floor"), partial=Constant(connected=True))
+ceil = declare("ceil", 1, Rule.ANY, np.ceil, math=_sympy("ceiling"), partial=Constant(connected=True))
 rint = declare("rint", 1, Rule.FLOAT, np.rint, partial=Constant(connected=True))
-trunc = declare("trunc", 1, Rule.FLOAT, np.trunc, partial=Constant(connected=True))
+trunc = declare("trunc", 1, Rule.ANY, np.trunc, partial=Constant(connected=True))
 
 
 def _remainder_partial(node: Node, i: int) -> Any:
-    a, b = node.inputs
-    return 1.0 if i == 0 else negative(floor(divide(a, b)))
+    return 1.0 if i == 0 else negative(floor_divide(*node.inputs))
 
 
 remainder = declare(
@@ -544,7 +622,7 @@ remainder = declare(
     lowering="libm",
 )
 
-floor_divide = declare(
+floor_divide: Elementwise = declare(
     "floor_divide",
     2,
     Rule.NUMBER,
@@ -569,27 +647,49 @@ logical_xor = declare("logical_xor", 2, Rule.LOGICAL, np.logical_xor, math=_symp
 logical_not = declare("logical_not", 1, Rule.LOGICAL, np.logical_not, math=_sympy("Not"), partial=Constant())
 isnan = declare("isnan", 1, Rule.COMPARE, np.isnan, partial=Constant())
 isfinite = declare("isfinite", 1, Rule.COMPARE, np.isfinite, partial=Constant())
+isinf = declare("isinf", 1, Rule.COMPARE, np.isinf, partial=Constant())
+signbit = declare("signbit", 1, Rule.COMPARE, np.signbit, partial=Constant())
 
 
 # -- selection and conversion ---------------------------------------------------------------------------------------
 _ORDERINGS = ("less", "less_equal", "greater", "greater_equal")
 
 
-def _where_partial(node: Node, i: int) -> Gate | None:
-    """A plain select, except that every spelling of a maximum or minimum has the derivative of those.
+class Extremum(NamedTuple):
+    """The maximum, or minimum, of two operands, in the order in which they are compared."""
+
+    larger: bool
+    operands: tuple[Node, Node]
+
+
+def as_extremum(node: Node) -> Extremum | None:
+    """The maximum or minimum that a node is; None for anything else.
 
     ``where(a > b, a, b)`` is a maximum, ``where(a > b, b, a)`` a minimum, and so on for the other orderings.
     """
+    if node.op.name in ("maximum", "minimum"):
+        return Extremum(node.op.name == "maximum", (node.inputs[0], node.inputs[1]))
+    if node.op is not WHERE:
+        return None
+    condition, a, b = node.inputs
+    while condition.op.name == "logical_not":
+        condition, a, b = condition.inputs[0], b, a
+    if condition.op.name not in _ORDERINGS or a is b:
+        return None
+    larger = condition.op.name.startswith("greater")
+    if all(map(_same_value, condition.inputs, (a, b))):
+        return Extremum(larger, (a, b))
+    return Extremum(not larger, (b, a)) if all(map(_same_value, condition.inputs, (b, a))) else None
+
+
+def _where_partial(node: Node, i: int) -> Gate | None:
+    """A plain select, except that every spelling of a maximum or minimum has the derivative of those."""
     if i == 0:
         return None
-    condition, *branches = node.inputs
-    if condition.op.name in _ORDERINGS:
-        first_if_larger = condition.op.name.startswith("greater")
-        if all(map(_same_value, condition.inputs, branches)):
-            return _extremum_partial(first_if_larger, branches, i - 1)
-        if all(map(_same_value, condition.inputs, reversed(branches))):
-            return _extremum_partial(not first_if_larger, branches[::-1], 2 - i)
-    return Gate(condition, inverted=i == 2)
+    extremum = as_extremum(node)
+    if extremum is not None:
+        return _extremum_partial(*extremum, 0 if extremum.operands[0] is node.inputs[i] else 1)
+    return Gate(node.inputs[0], inverted=i == 2)
 
 
 def _same_value(one: Node, other: Node) -> bool:

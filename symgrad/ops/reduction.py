@@ -499,4 +499,7 @@ def norm(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     >>> sg.grad(sg.norm)(np.array([3.0, 4.0])), sg.grad(sg.norm)(np.zeros(2))
     (array([0.6, 0.8]), array([0., 0.]))
     """
-    return _build(NORM, _float_node(x, "norm"), axis, keepdims)
+    node = _float_node(x, "norm")
+    if not coerce.normalize_axes(axis, node.ndim, "norm"):
+        return elementwise.absolute(node)
+    return _build(NORM, node, axis, keepdims)

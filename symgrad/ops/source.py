@@ -285,6 +285,15 @@ def uniform_value(node: Node) -> Any:
     return node.attrs.value.array.astype(kind.dtype).reshape(())[()]
 
 
+def is_constant(node: Node) -> bool:
+    """Whether a node is a constant array, possibly reshaped, repeated, converted or negated."""
+    for _ in range(8):
+        if node.op.name not in ("broadcast_to", "reshape", "expand_dims", "squeeze", "transpose", "cast", "negative"):
+            break
+        node = node.inputs[0]
+    return node.op is CONSTANT
+
+
 def is_placeholder(node: Node) -> bool:
     return node.op in placeholder_ops
 

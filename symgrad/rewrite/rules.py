@@ -218,6 +218,8 @@ def _slice_of(node: Node) -> Any:
         return _slice_of_concatenate(x, box)
     if x.op.name == "place":
         return _slice_of_place(x, box)
+    if x.op.name == "update":
+        return x.inputs[1] if same_box(x.attrs.box, box) else None
     return None
 
 

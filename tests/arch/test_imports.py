@@ -17,6 +17,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "ops",
         "indexing",
+        "functions",
+        "methods",
         "expr",
         "printing",
         "verify",
@@ -30,7 +32,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("interp", "graph", "rewrite", "bridge", "saving", "batching", "referee", "define"),
     ("diff",),
-    ("backend", "compile", "check", "transforms"),
+    ("backend", "compile", "check", "probing", "truth", "transforms"),
+    ("tape", "optim", "checkpoint"),
+    ("compat",),
     ("",),  # the package itself, which lists the public names
     ("cli", "__main__"),
 )
@@ -39,6 +43,8 @@ DOORS = {
     "node": {"opdef"},  # saved nodes find their operation by name
     "ops.coerce": {"ops"},
     "expr": {"bridge.numpy", "bridge.sympy", "saving"},  # operators and conversions of the user's expressions
+    "diff.custom": {"truth"},  # a rule is checked at once at a point that the user gives
+    "diff.rules": {"truth"},  # or beside the operation that it is for
     "define": {"diff.gradients"},  # a new operation's derivative is checked at once
 }
 

@@ -45,6 +45,8 @@ BY_HAND: dict[str, Callable[[], Case]] = {
     "variable": lambda: Case(W, (), (W,)),
     "dim_value": lambda: Case(ops.dim_value(sg.dim("n")), (X,)),
     "custom_gradient": lambda: Case(_square_and_cube(X)[0], (X,)),
+    "callback": lambda: Case(sg.callback(np.negative, X, X), (X,)),
+    "stateless_callback": lambda: Case(sg.callback(np.negative, X, X, stateful=False), (X,)),
     "item": lambda: Case(_square_and_cube(X)[1], (X,)),
 }
 

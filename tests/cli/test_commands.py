@@ -29,6 +29,10 @@ def flag(a):
 def kinked(a):
     return abs(a) * 1.0
 
+import symgrad
+def frozen(early, late, unused):
+    return symgrad.stop_gradient(np.sin(early)) * late
+
 not_a_function = 3
 """
 ARGUMENTS = ("--arg", "x:f64[n,3]", "--arg", "w:f64[3]")
@@ -65,11 +69,11 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert caught.value.code == 0
     said = capsys.readouterr().out
     assert said.startswith("usage: symgrad ")
-    for command in ("build", "show", "check", "demo"):
+    for command in ("build", "show", "check", "why", "demo"):
         assert re.search(rf"^    {command} +[A-Z]", said, re.MULTILINE)
 
 
-@pytest.mark.parametrize("command", ["build", "show", "check", "demo"])
+@pytest.mark.parametrize("command", ["build", "show", "check", "why", "demo"])
 def test_help_of_each_command(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])
@@ -132,6 +136,35 @@ def test_check_of_an_unknown_size(model: str, capsys: pytest.CaptureFixture[str]
     assert main(["check", f"{model}:loss", *ARGUMENTS, "--size", "k=4"]) == 1
     assert capsys.readouterr().err == (
         "symgrad check: SymgradError: --size 'k=4' is no NAME=SIZE of a dynamic dimension\n  hint: dimensions: ['n']\n"
+    )
+
+
+# -- why ------------------------------------------------------------------------------------------------------------
+FROZEN = ("frozen", "--arg", "early:f64", "--arg", "late:f64", "--arg", "unused:f64")
+
+
+def test_why(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A stop on the way, with the line of the model that has it; an argument that is not used at all."""
+    arguments = [f"{model}:{FROZEN[0]}", *FROZEN[1:]]
+    assert main(["why", *arguments, "--wrt", "early"]) == 0
+    assert capsys.readouterr().out == (
+        "derivative of stop_gradient(sin(early)) * late by early: stopped\n"
+        "stopped: stop_gradient at model_for_commands.py:16: lets no derivative pass\n"
+        "    multiply       model_for_commands.py:16\n"
+        "  > stop_gradient  model_for_commands.py:16  lets no derivative pass\n"
+        "    sin            model_for_commands.py:16\n"
+        "    symbol early\n"
+    )
+    assert main(["why", *arguments]) == 0
+    reports = capsys.readouterr().out.split("\n\n")
+    assert [report.split("\n")[0].rpartition(" ")[2] for report in reports] == ["stopped", "connected", "disconnected"]
+    assert "no y is made from it, but from early, late" in reports[2]
+
+
+def test_why_of_an_unknown_argument(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["why", f"{model}:kinked", "--arg", "a:f64", "--wrt", "v"]) == 1
+    assert capsys.readouterr().err == (
+        "symgrad why: SymgradError: kinked has no argument 'v'\n  hint: its arguments: a\n"
     )
 
 

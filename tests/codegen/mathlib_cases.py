@@ -96,6 +96,28 @@ def signed_unit(y: Any, x: Any) -> Any:
     return y if x > 0 else abs(y) + 1 + mp.log(1 + abs(x))
 
 
+def erfcx(x: Any) -> Any:
+    """Far out by its asymptotic series, where mpmath's erfc gives up."""
+    if x < 1000:
+        return mp.exp(x * x) * mp.erfc(x)
+    v = 1 / (2 * x * x)
+    return (1 - v * (1 - 3 * v * (1 - 5 * v * (1 - 7 * v * (1 - 9 * v))))) / (x * mp.sqrt(mp.pi))
+
+
+def erfcinv(x: Any) -> Any:
+    """By Newton's iteration on log erfc, which is nearly a parabola."""
+    if x >= 0.5:
+        return mp.erfinv(1 - x)
+    y = mp.sqrt(-mp.log(x))
+    for _ in range(60):
+        value = mp.erfc(y)
+        step = (mp.log(value) - mp.log(x)) * value * mp.sqrt(mp.pi) / 2 * mp.exp(y * y)
+        y += step
+        if abs(step) < mp.mpf(10) ** -30 * y:
+            break
+    return y
+
+
 TINY = spread(-1, -0.02, signed=True)
 ANY = spread(-1, 1, signed=True)
 SMALL = uniform(-1, 1)
@@ -161,6 +183,24 @@ CASES = [
     Case("erfc", mp.erfc, scipy.special.erfc,
          [[SMALL], [uniform(-3, 3)], [uniform(0, 27.2, (0, 10.2))], [uniform(26, 27.2, (9, 10.2))],
           [uniform(0.4, 0.6)], [TINY]]),
+    Case("erfcx", lambda x: erfcx(x), scipy.special.erfcx,
+         [[SMALL], [uniform(-3, 3)], [uniform(-26.6, 40, (-9.3, 15))], [spread(0, 1)], [uniform(0.4, 0.6)],
+          [uniform(27.9, 28.1, (10.4, 10.6))], [TINY]], 4.0, 8.0),
+    Case("ndtr", mp.ncdf, scipy.special.ndtr,
+         [[SMALL], [uniform(-3, 3)], [uniform(-38.4, 9, (-14.1, 6))], [uniform(-0.8, -0.6)], [TINY]], 4.0, 8.0),
+    Case("erfinv", mp.erfinv, scipy.special.erfinv, [[uniform(-1, 1)], [uniform(0.84, 0.86)], [near(1, side=-1)], [TINY]],
+         6.0, 6.0, unreliable=lambda x: x == 0),  # the peer loses the sign of zero
+    Case("erfcinv", lambda x: erfcinv(x), scipy.special.erfcinv,
+         [[uniform(0.2, 2)], [near(1)], [near(2, side=-1)], [spread(-0.9, -0.02)], [spread(-1, -0.9)]], 6.0, 6.0,
+         unreliable=lambda x: (x == 1) | (np.abs(x) == np.finfo(x.dtype).smallest_subnormal)),
+    Case("ndtri", lambda p: -mp.sqrt(2) * erfcinv(2 * p), scipy.special.ndtri,
+         [[uniform(0, 1)], [near(0.5)], [near(1, side=-1)], [spread(-0.9, -0.02)], [spread(-1, -0.9)]], 6.0, 6.0),
+    Case("logaddexp", lambda x, y: max(x, y) + mp.log1p(mp.exp(-abs(x - y))), np.logaddexp,
+         [[SMALL, SMALL], [uniform(-50, 50)] * 2, [ANY, ANY], [TINY, SMALL], [uniform(700, 710), uniform(-10, 10)]],
+         unit=lambda y, a, b: max(abs(y), abs(a), abs(b))),
+    Case("logaddexp2", lambda x, y: max(x, y) + mp.log1p(mp.mpf(2) ** -abs(x - y)) / mp.log(2), np.logaddexp2,
+         [[SMALL, SMALL], [uniform(-50, 50)] * 2, [ANY, ANY], [TINY, SMALL], [uniform(700, 1100), uniform(-10, 10)]],
+         unit=lambda y, a, b: max(abs(y), abs(a), abs(b))),
     Case("expit", lambda x: 1 / (1 + mp.exp(-x)), scipy.special.expit,
          [[uniform(-5, 5)], [uniform(-744, 744, (-103, 103))], [TINY]],
          unreliable=lambda x: x < np.log(np.finfo(x.dtype).tiny)),

@@ -136,6 +136,7 @@ def test_the_manifest(library: dict[str, Path]) -> None:
     gather, step = content["kernels"][2:4]
     assert gather == {
         "name": "gather",
+        "kink": "zero",
         "inputs": [
             {"name": "x", "parameter": "x", "dtype": "float64", "shape": ["n"]},
             {"name": "i", "parameter": "i", "dtype": "int64", "shape": ["m"]},

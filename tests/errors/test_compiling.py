@@ -25,7 +25,7 @@ from symgrad import (
 A, W, X = sg.symbol("a"), sg.symbol("w", (3,)), sg.symbol("x", ("n", 3))
 STATE = sg.variable("errors_w", [1.0, 2.0])
 NO_DERIVATIVE = "the gradient it stands for does not exist"
-CONNECT = "sg.gradients(..., unconnected='zero') gives zeros, unconnected='raise' says why"
+CONNECT = "sg.why(y, x) says why; sg.gradients(..., unconnected='zero') gives zeros, unconnected='raise' fails at once"
 
 
 @pytest.mark.parametrize(

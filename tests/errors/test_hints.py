@@ -37,4 +37,4 @@ def test_hints_are_found() -> None:
 
 @pytest.mark.parametrize("name", ["array", "asarray", "full", "linspace", "vstack", "hstack", "column_stack"])
 def test_symgrad_numpy_has_what_hints_promise(name: str) -> None:
-    assert name in symgrad.numpy.__all__
+    assert callable(getattr(symgrad.numpy, name))

@@ -679,9 +679,26 @@ def test_scalars_have_no_items():
 @pytest.mark.parametrize("how", ["multiply", "min", "max"])
 def test_changes_at_index_arrays_that_are_not_offered(how):
     with pytest.raises(TraceError) as caught:
-        getattr(x.at[[0, 1]], how)(1.0)
+        getattr(x.at[[0, 0]], how)(1.0)
     assert caught.value.what == "x.at[index array].multiply/min/max is not supported, as places may repeat"
-    assert caught.value.hint == "use static indices or slices"
+    assert caught.value.hint == "use slices, or index arrays that are known while tracing and name no place twice"
+
+
+@pytest.mark.parametrize("key", [I[[0, -1]], I[:, [2, 0]], I[MASK], I[[[0], [3]], 1:, [0, 2]], I[MASK2]], ids=repr)
+@pytest.mark.parametrize("how", ["multiply", "min", "max"])
+def test_changes_at_distinct_places(how, key):
+    ufunc = {"multiply": np.multiply, "min": np.minimum, "max": np.maximum}[how]
+    want = X.copy()
+    want[key] = ufunc(want[key], 0.4)
+    np.testing.assert_array_equal(evaluate([getattr(x.at[key], how)(0.4)], {x: X})[0], want)
+
+
+# In the first an ellipsis for no axis parts the index arrays, so their axes come first.
+@pytest.mark.parametrize(
+    "key", [I[:, [1, 0], ..., [1, -1]], I[:, [1, 0], [1, -1], ...], I[None, MASK, ..., :, 2]], ids=repr
+)
+def test_an_ellipsis_for_no_axis_parts_index_arrays(key):
+    np.testing.assert_array_equal(evaluate([x[key]], {x: X})[0], X[key])
 
 
 def test_values_that_do_not_fit():

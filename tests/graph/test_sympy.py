@@ -153,3 +153,13 @@ def test_what_has_no_scalar_form(made):
     with pytest.raises(sg.TraceError, match=r"to_sympy: (.|\n)*has no scalar SymPy form") as caught:
         made.to_sympy()
     assert "\n  at test_" in str(caught.value)  # the first line that built it, here or in another test
+
+
+def test_derivatives_by_an_exponent_go_to_sympy_and_print():
+    x, y = sg.symbols("x y")
+    (slope,) = sg.gradients(x**y, [y])
+    (curvature,) = sg.gradients(slope, [y])
+    a, b = sympy.symbols("x y", real=True)
+    assert slope.to_sympy() == a**b * sympy.log(a)
+    assert curvature.to_sympy() == a**b * sympy.log(a) ** 2
+    assert [str(slope), str(curvature)] == ["x**y * log(x)", "x**y * log(x)**2"]

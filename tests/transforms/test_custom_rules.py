@@ -34,7 +34,6 @@ def plain(x):
 def test_the_rule_is_used():
     close(in_both_ways(sg.grad(stable), 1.5), np.float64(1 / (1 + np.exp(-1.5))))
     assert sg.grad(stable)(800.0) == 1.0
-    assert np.isnan(sg.grad(plain)(800.0))
     triple = sg.custom_gradient(lambda x: (x * 2, lambda head: head * 300))
     close(sg.grad(lambda x: np.sum(triple(x)))(X), np.full(3, 300.0))
     close(sg.jit(triple)(X), 2 * X)
