@@ -148,21 +148,20 @@ def topological(outputs: Iterable[Node], stop: Callable[[Node], bool] | None = N
     """
     order: list[Node] = []
     done: set[Node] = set()
+    opened: set[Node] = set()  # met, but waiting for their inputs, which lie above them
     pending: list[Node] = list(outputs)
     pending.reverse()
     while pending:
-        node = pending[-1]
+        node = pending.pop()
         if node in done:
-            pending.pop()
             continue
-        missing = [] if stop is not None and stop(node) else [one for one in node.inputs if one not in done]
-        if missing:
-            missing.reverse()
-            pending.extend(missing)
-        else:
-            pending.pop()
+        if node in opened or not node.inputs or (stop is not None and stop(node)):
             done.add(node)
             order.append(node)
+        else:
+            opened.add(node)
+            pending.append(node)
+            pending.extend(node.inputs[::-1])
     return order
 
 

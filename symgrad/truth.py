@@ -41,7 +41,8 @@ Array = np.ndarray[Any, Any]
 def _uses_of(inputs: Sequence[Node]) -> list[Use]:
     """The unchecked uses of rules that are made from these placeholders, and variables, alone."""
     known = set(inputs)
-    return [use for use in waiting() if all(one in known or is_variable(one) for one in _sources(use))]
+    pairs = [(use, _sources(use)) for use in waiting()]
+    return [use for use, sources in pairs if sources and all(one in known or is_variable(one) for one in sources)]
 
 
 def _check_uses(uses: Sequence[Use], values: Mapping[Node, Any]) -> None:

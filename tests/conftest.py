@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import pytest
 from comparing import assert_same
 
 import symgrad as sg
+from symgrad.diff.claims import forget
 from symgrad.interp import evaluate
 
 
@@ -20,6 +21,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def update_golden(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--update-golden"))
+
+
+@pytest.fixture(autouse=True)
+def _rules_are_judged_by_their_own_test() -> Iterator[None]:
+    yield
+    forget()
 
 
 @pytest.fixture

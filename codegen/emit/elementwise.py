@@ -34,9 +34,10 @@ def emit_operation(f: Function, op: str, args: Sequence[Value], dtype: DType) ->
     CompileError
         The operation has no lowering for this element type.
     """
-    lanes = [arg.type.lanes for arg in args]
-    widest = max(lanes)
-    full = args if widest == min(lanes) else [arg if arg.type.lanes == widest else f.splat(arg, widest) for arg in args]
+    full = args
+    if any(arg.type.lanes != args[0].type.lanes for arg in args[1:]):
+        widest = max(arg.type.lanes for arg in args)
+        full = [arg if arg.type.lanes == widest else f.splat(arg, widest) for arg in args]
     if op == "cast":
         return _cast(f, full[0], dtype)
     table = _FLOAT if full[-1].type.is_float else _INTEGER if full[-1].type.element != "i1" else _BOOL

@@ -24,7 +24,7 @@ __all__ = ["Facts", "analyse", "largest_written_out"]
 _REPEAT = 8  # cycles per element from which a value that several nests need is stored
 _TYPICAL = 100  # the size that a dynamic axis is taken for
 _LIMIT = 1_000_000
-_STATEMENTS = 1024  # elements of one array that are written out, rather than looped over, at most
+_STATEMENTS = 512  # elements of one array that are written out, rather than looped over, at most
 
 Domain = tuple[Size, ...]  # extents of loop axes, sorted
 
@@ -70,7 +70,7 @@ def largest_written_out(order: Sequence[Node], limit: int, is_product: Callable[
     """The largest axis to write out: ``limit``, or less where an array of several such axes would be very long code."""
     seen: set[Any] = set()
     for node in order:
-        if is_tuple(node.type) or is_product(node, limit):
+        if is_tuple(node.type) or (not node.shape and node.op.kind is Kind.ELEMENTWISE) or is_product(node, limit):
             continue
         shape = node.inputs[0].shape if node.op.kind is Kind.REDUCTION else node.shape
         if node.op.name in ("matmul", "einsum"):

@@ -17,6 +17,9 @@ __all__ = ["SAME_ELEMENTS", "IndexUse", "check_rounds", "index_uses"]
 SAME_ELEMENTS = {"broadcast_to", "expand_dims", "squeeze", "reshape", "transpose", "assert_shape"}
 
 
+_INDEXED = ("gather", "scatter_add", "scatter_set")
+
+
 class IndexUse(NamedTuple):
     """Elements of ``base`` index an axis of ``size``."""
 
@@ -28,7 +31,7 @@ class IndexUse(NamedTuple):
 def index_uses(order: Sequence[Node]) -> list[IndexUse]:
     """The checks that a graph needs, each once."""
     found: dict[tuple[Node, Size], IndexUse] = {}
-    for node in order:
+    for node in (one for one in order if one.op.name in _INDEXED):
         for k, index in enumerate(_indices(node)):
             axis = node.attrs.axis + k
             base, size = _base(index), node.inputs[0].shape[axis]
@@ -41,6 +44,8 @@ def index_uses(order: Sequence[Node]) -> list[IndexUse]:
 
 def check_rounds(order: Sequence[Node], uses: Sequence[IndexUse]) -> dict[Node, int]:
     """How many rounds of index checks must come before a node is computed; callbacks keep their order."""
+    if not uses and not any(node.op.kind is Kind.CALLBACK for node in order):
+        return dict.fromkeys(order, 0)
     checked = {use.base for use in uses}
     phases: dict[Node, int] = {}
     reached = 0
@@ -57,7 +62,7 @@ def check_rounds(order: Sequence[Node], uses: Sequence[IndexUse]) -> dict[Node, 
 
 def _indices(node: Node) -> Sequence[Node]:
     """The inputs that are indices."""
-    if node.op.name in ("gather", "scatter_add", "scatter_set"):
+    if node.op.name in _INDEXED:
         return node.inputs[1:] if node.op.name == "gather" else node.inputs[2:]
     return ()
 

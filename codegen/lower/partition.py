@@ -171,7 +171,7 @@ class _Plan:
 
     def _memory_of(self, node: Node) -> tuple[bool, Sequence[Node]]:
         """Whether a node's array must be in memory, and which inputs must."""
-        if is_tuple(node.type):
+        if node.op.kind is Kind.ELEMENTWISE or is_tuple(node.type):
             return False, ()
         if is_product(node, self.limit) or is_along(node):
             return True, node.inputs

@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 from symgrad.config import current
 from symgrad.node import Node
 
-__all__ = ["Claim", "Use", "note", "waiting"]
+__all__ = ["Claim", "Use", "forget", "note", "waiting"]
 
 _MAX_USES = 32  # older ones are forgotten
 _numbers = itertools.count(1)
@@ -51,6 +51,11 @@ def note(number: int, inputs: tuple[Node, ...], attrs: Any) -> None:
     claim = _claims.get(number)
     if claim is not None and not claim.settled and current().rule_check != "off":
         _uses.append(Use(claim, inputs, attrs))
+
+
+def forget() -> None:
+    """Let go of all uses."""
+    _uses.clear()
 
 
 def waiting() -> list[Use]:

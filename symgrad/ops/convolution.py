@@ -19,7 +19,7 @@ import numpy as np
 from symgrad.dims import Size
 from symgrad.errors import ShapeError
 from symgrad.node import Node, apply
-from symgrad.opdef import Infer, Kind, Linear, OpDef, Sample, register
+from symgrad.opdef import Evaluate, Infer, Kind, Linear, OpDef, Sample, register
 from symgrad.ops import elementwise, reduction
 from symgrad.ops.coerce import shape_text
 from symgrad.ops.contraction import einsum_labels
@@ -87,11 +87,16 @@ class _Sizes(NamedTuple):
         }
 
 
-def _infer(who: str, arrays: tuple[str, str], made: str) -> Infer:
-    """The type rule of the operation of two of the arrays that makes the third."""
+def _others(made: str) -> tuple[str, ...]:
+    """The arrays of which an operation makes the third, in order."""
+    return tuple(name for name in ("x", "w", "head") if name != made)
+
+
+def _infer(who: str, made: str) -> Infer:
+    """The type rule of the operation that makes one of the arrays of the two others."""
 
     def infer(inputs: tuple[Node, ...], attrs: Geometry) -> TensorType:
-        known = {name: one.shape for name, one in zip(arrays, inputs, strict=True) if one.ndim == 4}
+        known = {name: one.shape for name, one in zip(_others(made), inputs, strict=True) if one.ndim == 4}
         if len(known) == 2:
             first = known.get("x", known.get("head"))
             inside = known["x"][3] if "x" in known else known["w"][2] * attrs.groups
@@ -276,43 +281,6 @@ def _define_input(inputs: tuple[Node, ...], attrs: Geometry) -> Any:
 
 
 # -- operations -----------------------------------------------------------------------------------------------------
-def _transpose_forward(node: Node, i: int, head: Node) -> Node:
-    x, w = node.inputs
-    made: Node = (
-        apply(CONV2D_BACKPROP_INPUT, (w, head), node.attrs)
-        if i == 0
-        else apply(CONV2D_BACKPROP_FILTER, (x, head), node.attrs)
-    )
-    return made
-
-
-def _transpose_input(node: Node, i: int, head: Node) -> Node:
-    w, inner = node.inputs
-    made: Node = (
-        apply(CONV2D_BACKPROP_FILTER, (head, inner), node.attrs) if i == 0 else apply(CONV2D, (head, w), node.attrs)
-    )
-    return made
-
-
-def _transpose_filter(node: Node, i: int, head: Node) -> Node:
-    x, inner = node.inputs
-    made: Node = (
-        apply(CONV2D_BACKPROP_INPUT, (head, inner), node.attrs) if i == 0 else apply(CONV2D, (x, head), node.attrs)
-    )
-    return made
-
-
-def _batch(node: Node, inputs: tuple[Node, ...], batched: tuple[bool, ...], size: Size) -> Node | None:
-    """More images are only a longer batch; filters of their own go through the definition."""
-    images = 0 if node.op is CONV2D else 1
-    if batched[1 - images]:
-        return None
-    x = inputs[images]
-    merged = reshape(x, (size * x.shape[1], *x.shape[2:]))
-    made = apply(node.op, (merged, inputs[1]) if images == 0 else (inputs[0], merged), node.attrs)
-    return cast(Node, reshape(made, (size, *node.shape)))
-
-
 _SAMPLES = (  # geometry, batch, channels in, channels out
     (Geometry(Span(5, 3), Span(6, 2)), 2, 3, 2),
     (Geometry(Span(5, 3, 2, 1, 1), Span(6, 3, 2, 0, 1)), 2, 2, 3),
@@ -321,57 +289,69 @@ _SAMPLES = (  # geometry, batch, channels in, channels out
     (Geometry(Span(20, 3, 1, 1, 1), Span(19, 3, 2, 1, 1)), 1, 3, 20),
     (Geometry(Span(5, 3, 1, 1, 1), Span(18, 2), 3), 2, 3, 3),
 )
+_OPERATIONS: dict[str, OpDef] = {}  # by the array that they make
 
 
-def _samples(arrays: Sequence[str]) -> Any:
-    """Samples of an operation of these of the three arrays."""
+def _transpose(node: Node, i: int, head: Node) -> Node:
+    """The operation that makes input ``i`` of the other input and the head."""
+    made = next(name for name, op in _OPERATIONS.items() if op is node.op)
+    wanted = _others(made)[i]
+    known = {**dict(zip(_others(made), node.inputs, strict=True)), made: head}
+    return cast(Node, apply(_OPERATIONS[wanted], tuple(known[name] for name in _others(wanted)), node.attrs))
+
+
+def _batch(node: Node, inputs: tuple[Node, ...], batched: tuple[bool, ...], size: Size) -> Node | None:
+    """More images are only a longer batch; filters of their own, or gradients of them, go through the definition."""
+    if node.op is CONV2D_BACKPROP_FILTER or batched[1 if node.op is CONV2D else 0]:
+        return None
+    merged = [
+        reshape(x, (size * x.shape[1], *x.shape[2:])) if own else x for x, own in zip(inputs, batched, strict=True)
+    ]
+    return cast(Node, reshape(apply(node.op, tuple(merged), node.attrs), (size, *node.shape)))
+
+
+def _operation(name: str, made: str, evaluate: Evaluate, define: Any, doc: str) -> OpDef:
+    """The operation that makes one of the arrays of the two others."""
 
     def samples(rng: np.random.Generator) -> Iterable[Sample]:
         for attrs, batch, inside, outside in _SAMPLES:
             shapes = _Sizes(batch, inside, outside).shapes(attrs)
-            yield Sample(tuple(rng.normal(size=shapes[name]) for name in arrays), attrs)
+            yield Sample(tuple(rng.normal(size=shapes[one]) for one in _others(made)), attrs)
 
-    return samples
-
-
-CONV2D: OpDef = register(
-    OpDef(
-        name="conv2d",
+    op = OpDef(
+        name=name,
         kind=Kind.CONTRACTION,
-        infer=_infer("conv2d", ("x", "w"), "head"),
-        evaluate=_evaluate_forward,
-        derivative=Linear(_transpose_forward),
+        infer=_infer(name, made),
+        evaluate=evaluate,
+        derivative=Linear(_transpose),
         batch=_batch,
-        define=_define_forward,
+        define=define,
         attrs=Geometry,
-        samples=_samples(("x", "w")),
-        doc="Convolution of images with filters, in the sense of neural networks: no tap is reversed.",
+        samples=samples,
+        doc=doc,
     )
+    _OPERATIONS[made] = register(op)
+    return op
+
+
+CONV2D = _operation(
+    "conv2d",
+    "head",
+    _evaluate_forward,
+    _define_forward,
+    "Convolution of images with filters, in the sense of neural networks: no tap is reversed.",
 )
-CONV2D_BACKPROP_INPUT: OpDef = register(
-    OpDef(
-        name="conv2d_backprop_input",
-        kind=Kind.CONTRACTION,
-        infer=_infer("conv2d_backprop_input", ("w", "head"), "x"),
-        evaluate=_evaluate_input,
-        derivative=Linear(_transpose_input),
-        batch=_batch,
-        define=_define_input,
-        attrs=Geometry,
-        samples=_samples(("w", "head")),
-        doc="What a convolution's images get from the cotangent of its result.",
-    )
+CONV2D_BACKPROP_INPUT = _operation(
+    "conv2d_backprop_input",
+    "x",
+    _evaluate_input,
+    _define_input,
+    "What a convolution's images get from the cotangent of its result.",
 )
-CONV2D_BACKPROP_FILTER: OpDef = register(
-    OpDef(
-        name="conv2d_backprop_filter",
-        kind=Kind.CONTRACTION,
-        infer=_infer("conv2d_backprop_filter", ("x", "head"), "w"),
-        evaluate=_evaluate_filter,
-        derivative=Linear(_transpose_filter),
-        define=_define_filter,
-        attrs=Geometry,
-        samples=_samples(("x", "head")),
-        doc="What a convolution's filters get from the cotangent of its result.",
-    )
+CONV2D_BACKPROP_FILTER = _operation(
+    "conv2d_backprop_filter",
+    "w",
+    _evaluate_filter,
+    _define_filter,
+    "What a convolution's filters get from the cotangent of its result.",
 )

@@ -6,6 +6,7 @@ import runpy
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples" / "training"
@@ -64,8 +65,9 @@ def test_accumulated_gradients_make_the_step_of_the_whole():
     assert run("accumulation") < 1e-12
 
 
-def test_a_perceptron_learns_the_digits():
-    accuracy, seconds = run("perceptron")
+@pytest.mark.parametrize("name", ["perceptron", "tf1_convnet"])
+def test_networks_learn_the_digits(name):
+    accuracy, seconds = run(name)
     assert accuracy >= 0.97
     assert seconds < 20
 
