@@ -41,6 +41,7 @@ from symgrad.errors import (
 )
 from symgrad.expr import ArrayExpr, Expr, ScalarExpr
 from symgrad.graph import Graph
+from symgrad.latex import latex
 from symgrad.ops import (
     array,
     concatenate,
@@ -139,6 +140,7 @@ __all__ = [
     "jit",
     "jvp",
     "kinks",
+    "latex",
     "linalg",
     "load",
     "log_softmax",

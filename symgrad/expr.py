@@ -134,6 +134,12 @@ class Expr(ArrayMethods, Node):
 
         return text(self)
 
+    def _repr_latex_(self) -> str:
+        """Mathematics in notebooks."""
+        from symgrad.latex import latex
+
+        return rf"$\displaystyle {latex(self)}$"
+
     def __repr__(self) -> str:
         from symgrad.printing import summary
 

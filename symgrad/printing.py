@@ -21,7 +21,7 @@ from symgrad.ops.source import is_placeholder
 from symgrad.ops.structure import Box, Pick, Range
 from symgrad.types import same_shape
 
-__all__ = ["summary", "text"]
+__all__ = ["Piece", "Writer", "box_text", "summary", "text"]
 
 _ATOM, _POWER, _UNARY, _MATMUL, _QUOTIENT, _PRODUCT, _REMAINDER, _SUM = 11, 10, 9, 8, 7, 6, 5, 4
 _AND, _XOR, _OR, _COMPARE = 3, 2, 1, 0  # in Python, & and | bind more tightly than <
@@ -64,7 +64,7 @@ def text(node: Node) -> str:
     order = topological([node])
     if len(order) > MAX_NODES:
         return f"{summary(node)}  ({len(order)} nodes)"
-    writer = _Writer(order, node)
+    writer = Writer(order, node, _piece, lambda k: f"t{k}")
     lines = [writer.pieces[node][0]]
     lines += [f"{name} = {body}" for name, body in writer.shared]
     return "\n".join([lines[0], *(("where " if k == 0 else "      ") + line for k, line in enumerate(lines[1:]))])
@@ -85,10 +85,20 @@ def summary(node: Node, depth: int = 3) -> str:
     return line if len(line) <= 2 * _MAX_WIDTH else line[: 2 * _MAX_WIDTH - 3] + "..."
 
 
-class _Writer:
-    """Texts of all nodes, bottom up; what several nodes use and is not short gets a name, and so does what grows long."""
+class Writer:
+    """Texts of all nodes, bottom up; what several nodes use and is not short gets a name, and so does what grows long.
 
-    def __init__(self, order: Sequence[Node], root: Node) -> None:
+    ``piece`` writes a node, given the pieces of its inputs; ``name`` makes the name of the k-th shared part.
+    """
+
+    def __init__(
+        self,
+        order: Sequence[Node],
+        root: Node,
+        piece: Callable[[Node, Sequence[Piece]], Piece],
+        name: Callable[[int], str],
+    ) -> None:
+        self.name = name
         uses: dict[Node, int] = {}
         for node in order:
             for one in node.inputs:
@@ -97,12 +107,12 @@ class _Writer:
         self.pieces: dict[Node, Piece] = {}
         self.shared: list[tuple[str, str]] = []
         for node in order:
-            piece = _piece(node, [self.pieces[one] for one in node.inputs])
+            made = piece(node, [self.pieces[one] for one in node.inputs])
             if node is not root and node.inputs and node.op.name not in _HIDDEN:
-                length = len(piece[0])
+                length = len(made[0])
                 if length > _MAX_LENGTH or (uses.get(node, 0) > 1 and length > _MAX_REPEATED):
-                    piece = (self._named(piece[0]), _ATOM)
-            self.pieces[node] = piece
+                    made = (self._named(made[0]), _ATOM)
+            self.pieces[node] = made
         self.shared.reverse()
 
     def _named(self, body: str) -> str:
@@ -110,8 +120,8 @@ class _Writer:
         while f"t{k}" in self.taken:
             k += 1
         self.taken.add(f"t{k}")
-        self.shared.append((f"t{k}", body))
-        return f"t{k}"
+        self.shared.append((self.name(k), body))
+        return self.name(k)
 
 
 def _shown(node: Node) -> Node:

@@ -35,7 +35,8 @@ __all__ = ["dumps", "load", "loads", "loads_one", "save"]
 
 VERSION = 1
 _CONTAINERS: dict[str, type] = {"tuple": tuple, "list": list, "dict": dict}
-_RECORDS: dict[str, Any] = {"pick": Pick, "range": Range, "span": Span, "window": Window}  # tuples that keep their class
+# Tuples that keep their class.
+_RECORDS: dict[str, Any] = {"pick": Pick, "range": Range, "span": Span, "window": Window}
 
 
 def save(path: str | os.PathLike[str], value: Any) -> None:

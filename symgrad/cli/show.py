@@ -8,13 +8,14 @@ from typing import Any
 from symgrad.cli.model import Model, add_model_arguments, load_model
 from symgrad.compile import compile
 from symgrad.diff.gradients import gradients, jacobian
+from symgrad.latex import latex
 from symgrad.node import topological
 from symgrad.printing import summary
 from symgrad.rewrite import simplify
 
 __all__ = ["add_arguments", "run"]
 
-FORMATS = ("text", "dot", "loops", "ir", "asm")
+FORMATS = ("text", "latex", "dot", "loops", "ir", "asm")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +51,8 @@ def run(options: argparse.Namespace) -> int:
     expression = _expression(model, options.derivative)
     if options.format == "text":
         print(expression)
+    elif options.format == "latex":
+        print(latex(expression))
     elif options.format == "dot":
         print(dot(expression))
     else:

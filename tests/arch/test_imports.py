@@ -21,6 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "methods",
         "expr",
         "printing",
+        "latex",
         "verify",
         "variables",
         "symbols",

@@ -44,3 +44,36 @@ def test_digits_equal_a_numpy_transcription():
         own_W, own_b = own_W - rate * x.T @ change, own_b - rate * change.sum(0)
     np.testing.assert_allclose(W.value, own_W, rtol=1e-10, atol=1e-13)
     np.testing.assert_allclose(b.value, own_b, rtol=1e-10, atol=1e-13)
+
+
+def run_example(name):
+    return runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"]()
+
+
+def test_a_straight_through_estimator_learns():
+    costs, accuracy = run_example("straight_through")
+    assert costs[-1] < 0.7 * costs[0]
+    assert accuracy > 0.8
+
+
+def test_reversed_gradients_hide_the_domain():
+    accuracies = run_example("gradient_reversal")
+    assert accuracies["plain"][1] > 0.8
+    assert accuracies["reversed"][0] > 0.95
+    assert accuracies["reversed"][1] < 0.6
+
+
+def test_a_stopped_target_and_a_fed_one_train_alike():
+    reached, same = run_example("dqn_target")
+    assert reached == [None, None]
+    assert same
+
+
+def test_a_gradient_in_two_parts_is_the_whole():
+    right, split = run_example("splitting")
+    np.testing.assert_array_equal(right, split)
+
+
+def test_a_step_function_trains():
+    shares = run_example("step_loss")
+    assert shares[-1] < 0.1 < shares[0]

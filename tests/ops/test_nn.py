@@ -477,3 +477,10 @@ def test_bool_images_are_refused():
     with pytest.raises(sg.DTypeError) as caught:
         sg.nn.conv2d(sg.symbol("b", (1, 3, 3, 1), "bool"), np.ones((2, 2, 1, 1), bool))
     assert caught.value.what == "conv2d: not defined for bool operands"
+
+
+def test_images_of_small_sides_are_looped_over():
+    """Sides of up to 16 are written out one by one, but not two of them and the channels at once."""
+    w, head = sg.symbol("w", (3, 3, 16, 32)), sg.symbol("head", ("n", 14, 14, 32))
+    made = sg.nn.conv2d_backprop_input((head.shape[0], 28, 28, 16), w, head, strides=2, padding="same")
+    assert len(sg.compile(made, [w, head]).llvm_ir.splitlines()) < 5000
