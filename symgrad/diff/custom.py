@@ -17,11 +17,11 @@ from symgrad.batching import batch_closed
 from symgrad.containers import flatten, leaves_like, unflatten
 from symgrad.diff.claims import Claim, note
 from symgrad.diff.forward import transpose_rule
+from symgrad.diff.rules import fitting
 from symgrad.dims import Size
-from symgrad.errors import GradientError, ShapeError
+from symgrad.errors import GradientError
 from symgrad.node import Node, apply
 from symgrad.opdef import Kind, OpDef, Pair, register
-from symgrad.ops.coerce import shape_text
 from symgrad.ops.control import Closed
 from symgrad.ops.source import is_placeholder
 from symgrad.provenance import user_line
@@ -171,15 +171,7 @@ def _cotangents(name: str, made: Any, args: tuple[Any, ...], arguments: Sequence
         if leaf is None:
             out.append(None)
             continue
-        value = ops.as_node(leaf, node.type.dtype, who=name)
-        try:
-            out.append(ops.broadcast_to(value, node.shape))
-        except ShapeError:
-            raise GradientError(
-                f"custom_gradient: the rule of {name} returned shape {shape_text(value.shape)} for an argument of shape "
-                f"{shape_text(node.shape)}",
-                where=user_line(),
-            ) from None
+        out.append(fitting(leaf, node, f"the rule of {name}", "an argument"))
     return out
 
 

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
-from symgrad import ops, provenance
+from symgrad import ops, provenance, types
 from symgrad.errors import GradientError, ShapeError, SymgradError
 from symgrad.node import Node, apply
 from symgrad.opdef import REGISTRY, Kind, OpDef
@@ -310,12 +310,28 @@ def call_rule(rule: Rule, node: Node, heads: Sequence[Any]) -> list[Any]:
         if result is None:
             out.append(None)
             continue
-        value = ops.as_node(result, one.type.dtype)
-        try:
-            out.append(ops.broadcast_to(value, one.shape))
-        except ShapeError:
-            raise GradientError(
-                f"{name}: gradient of shape {shape_text(value.shape)} for an input of shape {shape_text(one.shape)} of "
-                f"{node.op.name}"
-            ) from None
+        out.append(fitting(result, one, name, f"an input of {node.op.name}"))
     return out
+
+
+def fitting(result: Any, one: Any, name: str, what: str) -> Any:
+    """A rule's gradient for an array, broadcast to its shape.
+
+    Raises
+    ------
+    GradientError
+        It has another shape, or is boolean or integer where the array is not.
+    """
+    if isinstance(result, Node) and types.is_float(one.type.dtype) and not types.is_float(result.type.dtype):
+        raise GradientError(
+            f"{name}: gradient of element type {result.type.dtype} for {what}, which is {one.type.dtype}",
+            hint=f"convert it with .astype('{one.type.dtype}')",
+        )
+    value = ops.as_node(result, one.type.dtype, who=name)
+    try:
+        return ops.broadcast_to(value, one.shape)
+    except ShapeError:
+        raise GradientError(
+            f"{name}: gradient of shape {shape_text(value.shape)} for {what}, of shape {shape_text(one.shape)}",
+            where=user_line(),
+        ) from None

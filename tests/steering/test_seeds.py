@@ -258,7 +258,11 @@ def test_rules_that_return_something_else():
     assert caught.value.what == "<lambda>: returned 2 gradients for the 1 inputs of tanh"
     with pytest.raises(sg.GradientError) as caught:
         sg.gradients(np.tanh(x), [x], rules=sg.Rules({"tanh": cases["shape"]}))
-    assert caught.value.what == "<lambda>: gradient of shape (2,) for an input of shape (3,) of tanh"
+    assert caught.value.what == "<lambda>: gradient of shape (2,) for an input of tanh, of shape (3,)"
+    with pytest.raises(sg.GradientError) as caught:
+        sg.gradients(np.tanh(x), [x], rules=sg.Rules({"tanh": lambda node, head: head > 0}))
+    assert caught.value.what == "<lambda>: gradient of element type bool for an input of tanh, which is float64"
+    assert caught.value.hint == "convert it with .astype('float64')"
 
     def fails(node, head):
         raise RuntimeError("no idea")

@@ -152,7 +152,7 @@ def test_the_rule_under_vmap_has_heads_of_one_element():
         (lambda x: (x, 3.0), "must return (y, grad_fn)"),
         (lambda x: (x, lambda head: (head, head)), "returned a gradient of another structure"),
         (lambda x: (x, lambda head: [head, head]), "returned 2 gradients for 1 arguments"),
-        (lambda x: (x, lambda head: head[None]), "returned shape (1, 3) for an argument of shape (3,)"),
+        (lambda x: (x, lambda head: head[None]), "gradient of shape (1, 3) for an argument, of shape (3,)"),
     ],
 )
 def test_rules_of_the_wrong_form(made, what):
@@ -256,4 +256,4 @@ def test_a_gradient_that_does_not_fit_names_both_shapes():
 
     with pytest.raises(sg.GradientError) as caught:
         sg.grad(wrong)(np.ones(3))
-    assert caught.value.what == "custom_gradient: the rule of wrong returned shape (2,) for an argument of shape (3,)"
+    assert caught.value.what == "the rule of wrong: gradient of shape (2,) for an argument, of shape (3,)"
