@@ -68,13 +68,15 @@ class Optimizer:
         chosen = self._trainable(loss) if var_list is None else self._checked(var_list)
         return list(zip(gradients(loss, chosen), chosen, strict=True))
 
-    def apply_gradients(self, grads_and_vars: Sequence[tuple[Any, Any]]) -> Pairs:
+    def apply_gradients(self, grads_and_vars: Sequence[Any], var_list: Sequence[Any] | None = None) -> Pairs:
         """The updates that gradients, processed or not, ask for.
 
         Parameters
         ----------
         grads_and_vars : list of (gradient, variable)
             Pairs with None for a gradient change nothing.
+        var_list : list of variables, optional
+            Given, the first list holds the gradients alone, in the order of the variables.
 
         Returns
         -------
@@ -83,10 +85,12 @@ class Optimizer:
         Raises
         ------
         SymgradError
-            Every gradient is None, or a second entry is no variable.
+            Every gradient is None, a second entry is no variable, or the lists differ in length.
         ShapeError
             A gradient has another shape than its variable.
         """
+        if var_list is not None:
+            grads_and_vars = self._paired(grads_and_vars, var_list)
         pairs = [self._pair(one, k) for k, one in enumerate(grads_and_vars)]
         known = [(gradient, one) for gradient, one in pairs if gradient is not None]
         if not known:
@@ -166,12 +170,19 @@ class Optimizer:
                 hint="make it with sg.variable(name, value)",
             )
 
+    def _paired(self, slopes: Sequence[Any], var_list: Sequence[Any]) -> Pairs:
+        if len(slopes) != len(var_list):
+            raise SymgradError(
+                f"{type(self).__name__}: {len(slopes)} gradients for {len(var_list)} variables", where=user_line()
+            )
+        return list(zip(slopes, var_list, strict=True))
+
     def _pair(self, pair: Any, position: int) -> tuple[Any, Any]:
         if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
             raise SymgradError(
                 f"{type(self).__name__}: entry {position} of the gradients is no (gradient, variable) pair",
                 where=user_line(),
-                hint="zip(gradients, variables, strict=True)",
+                hint="apply_gradients(gradients, variables) takes two lists",
             )
         self._require_variable(pair[1], f"the variable of pair {position}")
         return pair[0], pair[1]

@@ -102,7 +102,10 @@ def test_the_two_steps_of_minimize_and_what_lies_between():
     assert pairs[1][0] is None
     assert [one.name for _, one in pairs] == ["a", "b"]
     halved = [(None if g is None else g / 2, one) for g, one in pairs]
-    step = sg.compile([], [], updates=optimizer.apply_gradients(halved))
+    updates = optimizer.apply_gradients(halved)
+    assert [one.name for one, _ in updates] == ["a", "a/Momentum/momentum"]
+    updates = optimizer.apply_gradients([g for g, _ in halved], [one for _, one in halved])
+    step = sg.compile([], [], updates=updates)
     step()
     np.testing.assert_allclose(a.value, [0.9, 1.8])
     np.testing.assert_array_equal(b.value, [3.0])
@@ -220,6 +223,7 @@ def test_errors():
         "GradientDescent: the gradient for 'weights' has shape (3,), the variable (2,)": lambda: (
             descent_.apply_gradients([(np.ones(3), w)])
         ),
+        "GradientDescent: 2 gradients for 1 variables": lambda: descent_.apply_gradients([None, np.ones(2)], [w]),
         "Adam: the learning rate -0.1 is not a number of at least 0": lambda: sg.optim.Adam(-0.1),
         "Adam: the learning rate nan is not a number of at least 0": lambda: sg.optim.Adam(float("nan")),
         "clip_by_norm: clip_norm=0 is not positive": lambda: sg.clip_by_norm(x, 0),
