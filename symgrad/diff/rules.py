@@ -76,7 +76,7 @@ def register_gradient(name: str, op: str | None = None, untrue: str | None = Non
     operation = None if op is None else canonical_op(op)
 
     def enter(rule: Rule) -> Rule:
-        if _named.get(name, rule) is not rule:
+        if not _is_again(_named.get(name, rule), rule):
             raise GradientError(f"register_gradient: the name {name!r} is taken", hint="choose another name")
         if operation is not None and untrue is None:
             from symgrad.truth import check_rule_of_operation
@@ -86,6 +86,20 @@ def register_gradient(name: str, op: str | None = None, untrue: str | None = Non
         return rule
 
     return enter
+
+
+def _is_again(known: Rule, rule: Rule) -> bool:
+    """Whether a rule is one that is known, or its definition was run once more: a cell of a notebook, a script."""
+    if known is rule:
+        return True
+    (main, file, name), own = _definition(known), _definition(rule)
+    return name == own[2] and ((main and own[0]) or file == own[1])
+
+
+def _definition(rule: Rule) -> tuple[bool, Any, Any]:
+    """Whether a rule belongs to the main program; its file; its name there."""
+    file = getattr(getattr(rule, "__code__", None), "co_filename", rule)
+    return getattr(rule, "__module__", "") == "__main__", file, getattr(rule, "__qualname__", rule)
 
 
 def _rule_of(name: str) -> Rule:

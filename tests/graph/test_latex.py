@@ -16,30 +16,30 @@ A, v, b = sg.symbol("A", (2, 3)), sg.symbol("v", (3,)), sg.symbol("b", (2,))
 
 
 @pytest.mark.parametrize(
-    ("expression", "want"),
+    ("make", "want"),
     [
-        (x + y - a, r"x + y_{1} - \alpha"),
-        (x - (y - a), r"x - \left(y_{1} - \alpha\right)"),
-        (x * (y + a), r"x \, \left(y_{1} + \alpha\right)"),
-        (x * 2, r"x \cdot 2"),
-        (-(x * y), r"-x \, y_{1}"),
-        (x / (y * a), r"\frac{x}{y_{1} \, \alpha}"),
-        ((x / y) ** 3, r"\left(\frac{x}{y_{1}}\right)^{3}"),
-        (x**2 + np.sqrt(abs(x)), r"x^{2} + \sqrt{\left| x \right|}"),
-        (np.exp(-x) * np.sin(a), r"\exp\left(-x\right) \, \sin\left(\alpha\right)"),
-        (A @ v - b, r"A \, v - b"),
-        (2 * A.T @ (A @ v - b), r"2 \, A^{\top} \, \left(A \, v - b\right)"),
-        (np.sum(v**2), r"\sum v^{2}"),
-        (np.sum(A, axis=1), r"\sum_{1} A"),
-        (sg.norm(v), r"\left\| v \right\|"),
-        (np.where(x > 0, x, 0), r"\begin{cases} x & \text{if } x > 0 \\ 0 & \text{otherwise} \end{cases}"),
-        (v[1:] * 1e-30, r"{v}_{\left[1:\right]} \, \left(1 \cdot 10^{-30}\right)"),
-        (sg.special.erf(x), r"\operatorname{erf}\left(x\right)"),
-        (v + np.array([1.0, 2.0, 3.5]), r"v + \begin{pmatrix} 1 \\ 2 \\ 3.5 \end{pmatrix}"),
+        (lambda: x + y - a, r"x + y_{1} - \alpha"),
+        (lambda: x - (y - a), r"x - \left(y_{1} - \alpha\right)"),
+        (lambda: x * (y + a), r"x \, \left(y_{1} + \alpha\right)"),
+        (lambda: x * 2, r"x \cdot 2"),
+        (lambda: -(x * y), r"-x \, y_{1}"),
+        (lambda: x / (y * a), r"\frac{x}{y_{1} \, \alpha}"),
+        (lambda: (x / y) ** 3, r"\left(\frac{x}{y_{1}}\right)^{3}"),
+        (lambda: x**2 + np.sqrt(abs(x)), r"x^{2} + \sqrt{\left| x \right|}"),
+        (lambda: np.exp(-x) * np.sin(a), r"\exp\left(-x\right) \, \sin\left(\alpha\right)"),
+        (lambda: A @ v - b, r"A \, v - b"),
+        (lambda: 2 * A.T @ (A @ v - b), r"2 \, A^{\top} \, \left(A \, v - b\right)"),
+        (lambda: np.sum(v**2), r"\sum v^{2}"),
+        (lambda: np.sum(A, axis=1), r"\sum_{1} A"),
+        (lambda: sg.norm(v), r"\left\| v \right\|"),
+        (lambda: np.where(x > 0, x, 0), r"\begin{cases} x & \text{if } x > 0 \\ 0 & \text{otherwise} \end{cases}"),
+        (lambda: v[1:] * 1e-30, r"{v}_{\left[1:\right]} \, \left(1 \cdot 10^{-30}\right)"),
+        (lambda: sg.special.erf(x), r"\operatorname{erf}\left(x\right)"),
+        (lambda: v + np.array([1.0, 2.0, 3.5]), r"v + \begin{pmatrix} 1 \\ 2 \\ 3.5 \end{pmatrix}"),
     ],
 )
-def test_forms(expression, want):
-    assert sg.latex(expression) == want
+def test_forms(make, want):
+    assert sg.latex(make()) == want
 
 
 def test_shared_parts_get_lines_of_their_own():

@@ -232,15 +232,18 @@ def vanishing(found, x, point):
 
 
 def test_kinks_lists_operation_surface_convention_and_line():
-    x = sg.symbol("x")
+    x = sg.symbol("u_of_kinks")
     y = np.maximum(x - 1, 0) + abs(x)
     found = sg.kinks(y)
-    assert [(one.operation, str(one.surface)) for one in found] == [("maximum", "x - 1"), ("absolute", "x")]
+    assert [(one.operation, str(one.surface)) for one in found] == [
+        ("maximum", "u_of_kinks - 1"),
+        ("absolute", "u_of_kinks"),
+    ]
     line = found[0].line
     assert line.startswith("test_kinks.py:")
     assert str(found) == (
-        "maximum at x - 1 = 0: slope 0 by the first operand, between 0 on the left and 1 on the right (kink = 'zero')  "
-        f"[{line}]\nabsolute at x = 0: slope 0, between -1 on the left and 1 on the right (kink = 'zero')  [{line}]"
+        "maximum at u_of_kinks - 1 = 0: slope 0 by the first operand, between 0 on the left and 1 on the right (kink = 'zero')  "
+        f"[{line}]\nabsolute at u_of_kinks = 0: slope 0, between -1 on the left and 1 on the right (kink = 'zero')  [{line}]"
     )
     for kink, slope in (("half", "0"), ("left", "-1"), ("right", "1")):
         with sg.config.use(kink=kink):

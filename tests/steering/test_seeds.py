@@ -247,6 +247,23 @@ def test_selectors_that_match_nothing_and_unknown_names():
     assert caught.value.hint.startswith("did you mean QuantizeGrad")
 
 
+def test_a_name_belongs_to_one_rule():
+    def define(k):
+        def rule(node, head):
+            return k * head
+
+        return rule
+
+    sg.register_gradient("OneRule")(define(1))
+    sg.register_gradient("OneRule")(define(2))  # the same definition, run again
+    x = sg.symbol("x")
+    with sg.gradient_override_map({"sign": "OneRule"}):
+        assert sg.compile(sg.gradients(np.sign(x), [x])[0], [x])(0.5) == 2
+    with pytest.raises(sg.GradientError) as caught:
+        sg.register_gradient("OneRule")(lambda node, head: head)
+    assert caught.value.what == "register_gradient: the name 'OneRule' is taken"
+
+
 def test_rules_that_return_something_else():
     x, y = vector("x", "float64"), vector("y", "float64")
     cases = {
