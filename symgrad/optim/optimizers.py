@@ -7,6 +7,7 @@ TensorFlow 1.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -25,7 +26,7 @@ __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "GradientDescent", "Momentum", "Op
 Pairs = list[tuple[Any, Any]]
 
 
-class Optimizer:
+class Optimizer(ABC):
     """What every optimiser does: gradients, then updates from them.
 
     Subclasses say which state a variable has, and how it and the variable change.
@@ -123,9 +124,9 @@ class Optimizer:
         return [one for slots in self._state.values() for one in slots.values()]
 
     # -- what subclasses say -----------------------------------------------------------------------------------------
+    @abstractmethod
     def _step(self, w: Any, gradient: Any, rate: Any, slots: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """The new value of a variable, and of its state."""
-        raise NotImplementedError
 
     def _common_updates(self) -> Pairs:
         """Updates of state that all variables share."""

@@ -383,3 +383,76 @@ def test_one_kernel_for_every_batch_size(dtype):
         np.testing.assert_allclose(
             kernel(X.astype(dtype), w.astype(dtype)), want, rtol=1e-4 if dtype == "float32" else 1e-12
         )
+
+
+# -- rows 12, 20, 21, 30: steps as losses, ascent, tapes, variables -------------------------------------------------
+@every_road
+@both_floats
+def test_a_step_function_with_a_gradient_of_its_own(run, dtype):
+    @sg.custom_gradient(untrue="the slope of the hinge")
+    def mistakes(margin):
+        return np.where(margin > 0, 0.0, 1.0).astype(margin.dtype), lambda head: -head * (margin < 1)
+
+    m = vector("m", dtype, 4)
+    values = {m: np.array([-1, 0.5, 1, 2], dtype)}
+    check(run, [mistakes(m), *sg.gradients(mistakes(m), [m])], values, [[1, 0, 0, 0], [-1, -1, 0, 0]])
+    check(run, sg.gradients(np.sum(mistakes(2 * m) * m), [m]), values, [[3, 0, 0, 0]])
+    with sg.gradient_override_map({"Floor": "Identity"}):
+        stairs = np.floor(m * 2) / 2
+    check(run, [stairs, *sg.gradients(stairs, [m])], values, [[-1, 0.5, 1, 2], [1, 1, 1, 1]])
+
+
+@both_floats
+def test_ascent(dtype):
+    start = np.array([3.0, -1.0], dtype)
+    for updates_of in (
+        lambda w, f: sg.optim.GradientDescent(0.25).minimize(-f),
+        lambda w, f: [(w, w + 0.25 * sg.gradients(f, [w])[0])],
+        lambda w, f: sg.optim.GradientDescent(0.25).apply_gradients([-sg.gradients(f, [w])[0]], [w]),
+    ):
+        w = sg.variable("w", start)
+        height = -np.sum((w - 1) ** 2)
+        step = sg.compile(height, [], updates=updates_of(w, height))
+        assert [float(step()) for _ in range(3)] == [-8, -2, -0.5]
+        assert_same(w.value, np.array([1.25, 0.75], dtype))
+
+
+@every_road
+@both_floats
+def test_tapes(run, dtype):
+    x, y = vector("x", dtype), vector("y", dtype)
+    values = dict(zip((x, y), arrays(dtype, [1, 2, 3], [4, 5, 6]), strict=True))
+    with sg.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        z = x * x * y
+    made = [tape.gradient(z, x), tape.jacobian(z, x)]
+    check(run, made, values, [[8, 20, 36], np.diag([8, 20, 36])])
+    assert tape.gradient(z, y) is None  # not watched
+    with sg.GradientTape() as outer:
+        outer.watch(x)
+        with sg.GradientTape() as inner:
+            inner.watch(x)
+            cube = x**3
+        slope = inner.gradient(cube, x)
+    check(run, [outer.gradient(slope, x)], values, [[6, 12, 18]])
+    with pytest.raises(sg.GradientError):
+        outer.gradient(slope, x)
+
+
+@both_floats
+def test_variables(dtype):
+    with sg.name_scope("seeds"), sg.name_scope(dtype):
+        w = sg.variable("w", np.array([1, 2], dtype))
+        fixed = sg.variable("fixed", np.array(3, dtype), trainable=False)
+    scope = f"seeds/{dtype}/*"
+    assert [one.name for one in sg.variables(scope)] == [f"seeds/{dtype}/fixed", f"seeds/{dtype}/w"]
+    assert [one.name for one in sg.variables(scope, trainable=True)] == [f"seeds/{dtype}/w"]
+    loss = np.sum(fixed * w**2)
+    assert_same(sg.compile(sg.gradients(loss, [w, fixed])[0], [])(), np.array([6, 12], dtype))
+    assert sg.gradients(loss, [w], rules=sg.Rules(stops=[scope])) == [None]
+    step = sg.compile(loss, [], updates=[w.assign_sub(sg.gradients(loss, [w])[0] / 12), (fixed, fixed + 1)])
+    assert float(step()) == 15
+    assert_same(w.value, np.array([0.5, 1], dtype))
+    w.assign([4, 5])
+    assert_same(w.value, np.array([4, 5], dtype))
+    assert_same(fixed.value, np.array(4, dtype))
