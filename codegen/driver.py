@@ -79,8 +79,10 @@ def compile_body(
     with collection_paused():
         wanted = [*outputs, *(value for _, value in updates)]
         check = finite_check(wanted) if check_finite else None
-        effects = stateful_calls(topological(wanted))
-        values = canonical([*wanted, *effects, *(check.nodes if check is not None else ())])
+        order = topological(wanted)
+        effects = stateful_calls(order)
+        checked = check.nodes if check is not None else ()
+        values, order = canonical([*wanted, *effects, *checked], order if not checked else ())
         results, news = values[: len(outputs)], values[len(outputs) : len(wanted)]
         if check is not None:
             check = check.with_nodes(values[len(wanted) + len(effects) :])
@@ -94,6 +96,7 @@ def compile_body(
                 pairs,
                 check,
                 tuple(values[len(wanted) : len(wanted) + len(effects)]),
+                order if not effects else (),
             )
         )
         program = finish(lowered.program)

@@ -22,8 +22,6 @@ from symgrad.dims import Atom, Dim, Size
 
 __all__ = ["emit_kernel"]
 
-_CHUNK = 2000  # statements of straight-line code in one function
-
 
 def emit_kernel(program: Program, spec: KernelSpec, target: Target) -> tuple[Module, Arena]:
     """The module of a kernel, and the layout of its workspace."""

@@ -14,7 +14,7 @@ from codegen.emit.rows import Guard, joined, load_rows, store_rows
 from codegen.llvm.builder import Int
 from codegen.llvm.types import BYTE, Type, Value
 from codegen.lower.forms import Axis
-from codegen.lower.loopir import Buffer, For, Load, Offset, Scatter, Store, statements
+from codegen.lower.loopir import MEMORY, Buffer, For, Load, Offset, Scatter, Store, statements
 from codegen.signature import element_type
 from symgrad import types
 from symgrad.dims import Size
@@ -48,9 +48,8 @@ class Memory:
     # -- addresses -------------------------------------------------------------------------------------------------
     def prepare(self, body: Sequence[Any]) -> None:
         """Form, outside the coming loop, the parts of addresses that do not change in it."""
-        for one in statements(body):
-            if isinstance(one, (Load, Store, Scatter)):
-                self._base(one.buffer, one.offset)
+        for one in statements(body, MEMORY):
+            self._base(one.buffer, one.offset)
 
     def _base(self, buffer: Buffer, offset: Offset) -> Value:
         """The address as far as axes outside the innermost loop determine it."""

@@ -16,7 +16,7 @@ from codegen.emit.memory import Memory
 from codegen.llvm.builder import Function, Int
 from codegen.llvm.types import I64, Type, Value, constant
 from codegen.lower.forms import Axis
-from codegen.lower.loopir import Carry, Const, For, IndexValue, Let, Load, Offset, Scatter, Store, statements
+from codegen.lower.loopir import MEMORY, Carry, Const, For, IndexValue, Let, Load, Offset, Scatter, Store, statements
 from codegen.signature import emit_size
 from codegen.target import Target
 from symgrad import types
@@ -26,6 +26,8 @@ __all__ = ["NestEmitter", "vector_factor"]
 
 _LONG_BODY = 1500  # statements beyond which a vector loop has one, masked body
 _LIGHT_BODY = 40  # statements up to which a reduction gets four accumulators
+_WITH_SIZES = MEMORY | {For, IndexValue}
+_ARITHMETIC = {"add": "fadd", "subtract": "fsub", "multiply": "fmul", "divide": "fdiv"}
 
 
 class _Lane(NamedTuple):
@@ -89,8 +91,16 @@ class NestEmitter:
     # -- statements ------------------------------------------------------------------------------------------------
     def block(self, body: Sequence[Any]) -> None:
         """Emit statements in order; stores of rows wait until all their columns are known."""
+        arithmetic = self.f.arithmetic
         with self.memory.block(body):
             for one in body:
+                # The four operations on equal types are most of long code: the shortest way for them.
+                if one.__class__ is Let and one.op in _ARITHMETIC:
+                    env = self.env
+                    a, b = env[one.args[0]], env[one.args[1]]
+                    if a.type is b.type and a.type.is_float:
+                        env[one.id] = arithmetic(_ARITHMETIC[one.op], a, b)
+                        continue
                 self._statement(one)
 
     def _statement(self, one: Any) -> None:
@@ -258,10 +268,10 @@ class NestEmitter:
 def _sizes(body: Sequence[Any]) -> list[Size]:
     """Every dynamic size that a nest mentions."""
     found: dict[Size, None] = {}
-    for one in statements(body):
+    for one in statements(body, _WITH_SIZES):
         if isinstance(one, For):
             found.setdefault(one.axis.extent)
-        elif isinstance(one, (Load, Store, Scatter, IndexValue)):
+        else:
             base, axes, values = one.offset
             found.setdefault(base)
             if axes or values:

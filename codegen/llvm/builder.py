@@ -40,7 +40,7 @@ class Module:
         self.functions: dict[str, Function] = {}
         self.declarations: dict[str, str] = {}
         self.globals: dict[str, str] = {}
-        self._constants: dict[str, str] = {}
+        self._intrinsics: dict[tuple[str, Type], str] = {}
 
     def function(
         self,
@@ -60,6 +60,15 @@ class Module:
     def declare(self, name: str, text: str) -> None:
         """Declare an external function once; ``text`` is the whole declaration."""
         self.declarations.setdefault(name, text)
+
+    def intrinsic(self, name: str, kind: Type, arity: int) -> str:
+        """The symbol of ``llvm.<name>`` for operands of one type, declared."""
+        key = (name, kind)
+        symbol = self._intrinsics.get(key)
+        if symbol is None:
+            symbol = self._intrinsics[key] = f"@llvm.{name}.{kind.suffix}"
+            self.declare(symbol, f"declare {kind.text} {symbol}({', '.join([kind.text] * arity)})")
+        return symbol
 
     def table(self, name: str, values: Sequence[float | int], kind: Type, *, writable: bool = False) -> str:
         """A global array of constants; returns its name with the ``@``.  A writable one is not folded into immediates."""
@@ -118,6 +127,7 @@ class Function:
         self.lines: list[str] = ["entry:"]
         self.block = "entry"
         self.flags = "contract "
+        self.negated: dict[str, Value] = {}  # operands of minus signs, by the names of the results
         self._count = 0
         alone = " noalias" if distinct else ""
         arguments = ", ".join(f"{kind.text}{alone if kind.element == 'ptr' else ''} %{own}" for own, kind in parameters)
@@ -183,9 +193,14 @@ class Function:
         finally:
             self.flags = before
 
+    def arithmetic(self, op: str, a: Value, b: Value) -> Value:
+        """``fadd``, ``fsub``, ``fmul`` or ``fdiv`` of two values of one type."""
+        kind = a.type
+        return self.emit(f"{op} {self.flags}{kind.text} {a.text}, {b.text}", kind)
+
     def _float(self, op: str, a: Any, b: Any) -> Value:
         kind: Type = a.type if isinstance(a, Value) else b.type
-        return self.emit(f"{op} {self.flags}{kind.text} {self._as(a, kind).text}, {self._as(b, kind).text}", kind)
+        return self.arithmetic(op, self._as(a, kind), self._as(b, kind))
 
     def fadd(self, a: Any, b: Any) -> Value:
         return self._float("fadd", a, b)
@@ -200,17 +215,17 @@ class Function:
         return self._float("fdiv", a, b)
 
     def fneg(self, a: Value) -> Value:
-        return self.emit(f"fneg {a.typed}", a.type)
+        made = self.emit(f"fneg {a.typed}", a.type)
+        self.negated[made.text] = a
+        return made
 
     def intrinsic(self, name: str, *args: Any, kind: Type | None = None) -> Value:
         """``llvm.<name>`` on operands of one type, which is also the result's."""
         kind = kind or next(arg.type for arg in args if isinstance(arg, Value))
-        symbol = f"@llvm.{name}.{kind.suffix}"
-        self.module.declare(symbol, f"declare {kind.text} {symbol}({', '.join([kind.text] * len(args))})")
+        symbol = self.module.intrinsic(name, kind, len(args))
         flags = self.flags if kind.is_float else ""
-        return self.emit(
-            f"call {flags}{kind.text} {symbol}({', '.join(self._as(arg, kind).typed for arg in args)})", kind
-        )
+        operands = args[0].typed if len(args) == 1 else ", ".join([self._as(arg, kind).typed for arg in args])
+        return self.emit(f"call {flags}{kind.text} {symbol}({operands})", kind)
 
     def fma(self, a: Any, b: Any, c: Any) -> Value:
         """a * b + c: rounded once where the hardware fuses, else as two operations."""

@@ -19,7 +19,7 @@ from symgrad.opdef import Kind
 from symgrad.ops.contraction import label_sizes
 from symgrad.types import is_tuple
 
-__all__ = ["Facts", "analyse", "largest_written_out"]
+__all__ = ["Facts", "analyse", "largest_written_out", "level_of"]
 
 _REPEAT = 8  # cycles per element from which a value that several nests need is stored
 _TYPICAL = 100  # the size that a dynamic axis is taken for
@@ -70,7 +70,9 @@ def largest_written_out(order: Sequence[Node], limit: int, is_product: Callable[
     """The largest axis to write out: ``limit``, or less where an array of several such axes would be very long code."""
     seen: set[Any] = set()
     for node in order:
-        if is_tuple(node.type) or (not node.shape and node.op.kind is Kind.ELEMENTWISE) or is_product(node, limit):
+        if node.op.kind is Kind.ELEMENTWISE and not node.type.shape:
+            continue
+        if is_tuple(node.type) or is_product(node, limit):
             continue
         shape = node.inputs[0].shape if node.op.kind is Kind.REDUCTION else node.shape
         if node.op.name in ("matmul", "einsum"):
@@ -88,7 +90,15 @@ def largest_written_out(order: Sequence[Node], limit: int, is_product: Callable[
 def _flat(order: Sequence[Node], stored: set[Node]) -> dict[Node, bool]:
     flat: dict[Node, bool] = {}
     for node in order:
-        flat[node] = _is_flat(node, flat, stored)
+        if node.op.kind is Kind.ELEMENTWISE:
+            for one in node.inputs:
+                if not flat[one] and one not in stored:
+                    flat[node] = False
+                    break
+            else:
+                flat[node] = True
+        else:
+            flat[node] = _is_flat(node, flat, stored)
     return flat
 
 
@@ -99,8 +109,6 @@ def _is_flat(node: Node, flat: dict[Node, bool], stored: set[Node]) -> bool:
         return one in stored or flat[one]
 
     name = node.op.name
-    if node.op.kind is Kind.ELEMENTWISE:
-        return all(flat[one] or one in stored for one in node.inputs)
     if name in ("expand_dims", "squeeze", "reshape", "assert_shape"):
         return all(readable(one) for one in node.inputs)
     if name == "broadcast_to":
@@ -133,14 +141,14 @@ def _domains(order: Sequence[Node], stored: set[Node], is_unrolled: Callable[[Si
         own = shapes.get(shape)
         if own is None:
             own = shapes[shape] = _loops(shape, is_unrolled)
-        if node.op.name in ("matmul", "einsum"):
-            own = _loops(list(label_sizes(node.inputs, contraction_labels(node)).values()), is_unrolled)
         if node.op.kind is Kind.ELEMENTWISE:
             for one in node.inputs:
                 if made[one] is not own and one not in stored:
                     own = _merged([own, made[one]])
             made[node] = own
             continue
+        if node.op.name in ("matmul", "einsum"):
+            own = _loops(list(label_sizes(node.inputs, contraction_labels(node)).values()), is_unrolled)
         inside = [made[one] for one in node.inputs if one not in stored]
         if node.op.kind is Kind.REDUCTION:
             inside.append(_loops(node.inputs[0].shape, is_unrolled))
@@ -182,17 +190,26 @@ def _repeated(order: Sequence[Node], request: Any, stored: set[Node], facts: Fac
 
 
 def _levels(order: Sequence[Node], stored: set[Node]) -> dict[Node, int]:
+    """How many stored arrays lie one behind the other up to each node."""
     levels: dict[Node, int] = {}
     for node in order:
-        inside = max((levels[one] for one in node.inputs), default=0)
-        levels[node] = inside + 1 if node in stored and node.inputs else inside
+        level = level_of(node.inputs, levels)
+        levels[node] = level + 1 if node in stored and node.inputs else level
     return levels
+
+
+def level_of(inputs: Sequence[Node], levels: dict[Node, int]) -> int:
+    """The highest of their levels."""
+    highest = 0
+    for one in inputs:
+        if levels[one] > highest:
+            highest = levels[one]
+    return highest
 
 
 def _nest_key(node: Node, levels: dict[Node, int], facts: Facts) -> Any:
     flat = facts.flat[node] and node.ndim > 1
-    level = max((levels[one] for one in node.inputs), default=0)
-    return level, facts.domain([node], node.shape, flat)
+    return level_of(node.inputs, levels), facts.domain([node], node.shape, flat)
 
 
 def _costs(order: Sequence[Node], stored: set[Node]) -> dict[Node, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from codegen.lower.loopir import (
+    MEMORY,
     Along,
     Buffer,
     Call,
@@ -20,8 +21,6 @@ from codegen.lower.loopir import (
     Product,
     Program,
     Report,
-    Scatter,
-    Store,
     statements,
 )
 from symgrad import dims
@@ -48,14 +47,11 @@ class Use(NamedTuple):
 
 def stage_uses(stage: Any) -> Use:
     """What memory a stage touches."""
+    if isinstance(stage, Nest):
+        return _nest_uses(stage)
     reads: set[Buffer] = set()
     writes: set[Buffer] = set()
-    if isinstance(stage, Nest):
-        every = list(statements(stage.body))
-        stored = [one for one in every if isinstance(one, (Store, Scatter))]
-        reads |= {one.buffer for one in every if isinstance(one, Load)} | {one.buffer for one in stored if one.add}
-        writes |= {one.buffer for one in stored}
-    elif isinstance(stage, Product):
+    if isinstance(stage, Product):
         reads |= {stage.a.buffer, stage.b.buffer}
         writes.add(stage.c.buffer)
         if stage.accumulate:
@@ -74,6 +70,18 @@ def stage_uses(stage: Any) -> Use:
     elif isinstance(stage, (Check, Report)):
         reads.add(stage.buffer)
     return Use(reads, writes)
+
+
+def _nest_uses(nest: Nest) -> Use:
+    use = Use(set(), set())
+    for one in statements(nest.body, MEMORY):
+        if one.__class__ is Load:
+            use.reads.add(one.buffer)
+        else:
+            use.writes.add(one.buffer)
+            if one.add:
+                use.reads.add(one.buffer)
+    return use
 
 
 def _lives(program: Program) -> dict[Buffer, tuple[int, int]]:

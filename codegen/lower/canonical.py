@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import is_
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,30 +23,38 @@ from symgrad.ops.contraction import label_sizes
 from symgrad.provenance import SILENT, observed
 from symgrad.rewrite import EXACT, STABLE, Rule, rewrite
 
-__all__ = ["canonical"]
+__all__ = ["Canonical", "canonical"]
 
 _TYPICAL = 100  # the size that a dynamic dimension is taken for when orders are compared
 
 
-def canonical(outputs: Sequence[Node]) -> list[Any]:
-    """The outputs, ready for lowering."""
+class Canonical(NamedTuple):
+    """Outputs ready for lowering, and every node that they are made of, in topological order."""
+
+    outputs: list[Any]
+    order: list[Node]
+
+
+def canonical(outputs: Sequence[Node], order: Sequence[Node] = ()) -> Canonical:
+    """The outputs, ready for lowering; ``order`` is the topological order of their nodes, where that is known."""
     with observed(SILENT):
-        plain = _without_context(outputs)
+        order = order or topological(outputs)
+        if any(node.context is not None for node in order):
+            outputs = _without_context(outputs, order)
+            order = ()
         defined = tuple(op.name for op in REGISTRY.values() if op.define is not None)
         # Definitions come second: a stability rule would turn what a definition spells out back into its name.
-        stable, _ = rewrite(plain, [_FINITE, *EXACT, *STABLE])
+        stable, _ = rewrite(outputs, [_FINITE, *EXACT, *STABLE], order=order)
         more = [*_RULES, Rule("definition", defined, _define)]
         wanted = {name for rule in more for name in rule.ops}
-        if not any(node.op.name in wanted for node in topological(stable)):
-            return stable
+        nodes = topological(stable)
+        if not any(node.op.name in wanted for node in nodes):
+            return Canonical(stable, nodes)
         made, _ = rewrite(stable, [*EXACT, *more])
-    return made
+    return Canonical(made, topological(made))
 
 
-def _without_context(outputs: Sequence[Node]) -> list[Node]:
-    order = topological(outputs)
-    if all(node.context is None for node in order):
-        return list(outputs)
+def _without_context(outputs: Sequence[Node], order: Sequence[Node]) -> list[Node]:
     new: dict[Node, Node] = {}
     for node in order:
         inputs = tuple(new[one] for one in node.inputs)

@@ -110,52 +110,57 @@ def _chunked(program: Program) -> Program:
 
 def _cut(nest: Nest, buffers: list[Buffer]) -> list[Nest]:
     """Pieces of bounded length; values that a later piece needs travel through a temporary array per element type."""
-    pieces = [list(nest.body[k : k + CHUNK]) for k in range(0, len(nest.body), CHUNK)]
-    home = {one.id: k for k, piece in enumerate(pieces) for one in piece if hasattr(one, "id")}
-    made_by = {one.id: one for piece in pieces for one in piece if hasattr(one, "id")}
+    pieces = [nest.body[k : k + CHUNK] for k in range(0, len(nest.body), CHUNK)]
+    made_by: dict[int, Any] = {}  # of the pieces before
     crossing: dict[int, Offset] = {}
     rooms: dict[Any, Buffer] = {}
     counts: dict[Any, int] = {}
-    for k, piece in enumerate(pieces):
+    for piece in pieces:
         for one in piece:
             for value in _values(one):
-                if home[value] != k and value not in crossing and not isinstance(made_by[value], Const):
+                if value in made_by and value not in crossing and not isinstance(made_by[value], Const):
                     dtype = _dtype(made_by[value])
                     crossing[value] = Offset(counts.get(dtype, 0), (), ())
                     counts[dtype] = counts.get(dtype, 0) + 1
+        made_by.update((one.id, one) for one in piece if one.__class__ not in _NAMELESS)
     for dtype, count in counts.items():
         rooms[dtype] = Buffer(f"x{len(buffers)}", dtype, count, "temporary")
         buffers.append(rooms[dtype])
-    return [Nest(tuple(_joined(k, piece, home, made_by, crossing, rooms))) for k, piece in enumerate(pieces)]
+    return [Nest(tuple(_joined(piece, made_by, crossing, rooms))) for piece in pieces]
 
 
 def _joined(
-    k: int, piece: list[Any], home: dict[int, int], made_by: dict[int, Any], crossing: dict[int, Offset], rooms: dict[Any, Buffer]
-) -> list[Any]:  # fmt: skip
+    piece: Sequence[Any], made_by: dict[int, Any], crossing: dict[int, Offset], rooms: dict[Any, Buffer]
+) -> list[Any]:
     """A piece that fetches what it needs of earlier ones and stores what later ones need."""
     out: list[Any] = []
-    fetched: set[int] = set()
+    known: set[int] = set()
     for one in piece:
         for value in _values(one):
-            if home[value] != k and value not in fetched:
-                fetched.add(value)
+            if value not in known:
+                known.add(value)
                 origin = made_by[value]
                 dtype = _dtype(origin)
                 out.append(origin if isinstance(origin, Const) else Load(value, rooms[dtype], crossing[value], dtype))
         out.append(one)
-        own = getattr(one, "id", None)
-        if own in crossing:
-            out.append(Store(rooms[_dtype(one)], crossing[own], own))
+        if one.__class__ not in _NAMELESS:
+            known.add(one.id)
+            if one.id in crossing:
+                out.append(Store(rooms[_dtype(one)], crossing[one.id], one.id))
     return out
+
+
+_NAMELESS = frozenset({Store, Scatter})  # statements without a value
 
 
 def _dtype(one: Any) -> Any:
     return INT64 if isinstance(one, IndexValue) else one.dtype
 
 
-def _values(one: Any) -> list[int]:
+def _values(one: Any) -> Sequence[int]:
     """Values that a statement uses."""
-    if isinstance(one, Let):
-        return list(one.args)
+    if one.__class__ is Let:
+        args: tuple[int, ...] = one.args
+        return args
     used = [value for value, _ in one.offset.values] if isinstance(one, (Load, Store, Scatter, IndexValue)) else []
     return [*used, one.value] if isinstance(one, (Store, Scatter)) else used

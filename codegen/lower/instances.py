@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -18,7 +18,9 @@ from symgrad import types
 from symgrad.opdef import REGISTRY
 from symgrad.types import BOOL, INT64, DType
 
-__all__ = ["Instance", "Pool"]
+__all__ = ["Instance", "Pool", "halving"]
+
+T = TypeVar("T")
 
 
 class Instance:
@@ -179,13 +181,15 @@ class Pool:
             "any": "logical_or",
             "all": "logical_and",
         }[kind]
-        level = list(parts)
-        while len(level) > 1:
-            level = [
-                self.apply(op, (level[k], level[k + 1])) if k + 1 < len(level) else level[k]
-                for k in range(0, len(level), 2)
-            ]
-        return level[0]
+        return halving(parts, lambda a, b: self.apply(op, (a, b)))
+
+
+def halving(parts: Sequence[T], combine: Callable[[T, T], T]) -> T:
+    """Parts combined pairwise, then the results, until one is left."""
+    level = list(parts)
+    while len(level) > 1:
+        level = [combine(level[k], level[k + 1]) if k + 1 < len(level) else level[k] for k in range(0, len(level), 2)]
+    return level[0]
 
 
 def _symbols(index: Index) -> tuple[frozenset[Axis], tuple[Instance, ...]]:

@@ -23,6 +23,7 @@ from symgrad.dims import Size
 from symgrad.types import DType, TensorType
 
 __all__ = [
+    "MEMORY",
     "Along",
     "Buffer",
     "Call",
@@ -263,12 +264,17 @@ class Program(NamedTuple):
     stages: tuple[Any, ...]
 
 
-def statements(block: Sequence[Any]) -> Iterator[Any]:
-    """Every statement of a block, loops before what they hold."""
+MEMORY = frozenset({Load, Store, Scatter})  # statements that touch a buffer
+
+
+def statements(block: Sequence[Any], kinds: frozenset[type] | None = None) -> Iterator[Any]:
+    """Every statement of a block, loops before what they hold; on request those of some classes only."""
     for one in block:
-        yield one
-        if one.__class__ is For or one.__class__ is Nest:
-            yield from statements(one.body)
+        kind = one.__class__
+        if kinds is None or kind in kinds:
+            yield one
+        if kind is For or kind is Nest:
+            yield from statements(one.body, kinds)
 
 
 def offset_of(index: Any, ids: dict[Any, int]) -> Offset:

@@ -15,6 +15,7 @@ from codegen.lower.forms import Axis, Form, Index, of_axis
 from codegen.lower.instances import Instance
 from codegen.lower.loopir import Buffer, Nest
 from codegen.lower.schedule import COST, FREE, Goal, Scheduler, Sink, goal_axes, goal_needs
+from codegen.lower.straight import ScalarStore, straight_line
 from symgrad import dims, types
 from symgrad.dims import Size
 from symgrad.node import Node
@@ -73,6 +74,11 @@ def build_nest(
     scratch : makes a temporary buffer
     """
     builder = _Builder(stored, limit)
+    if all(not writer.shape and writer.mode in ("set", "add") for writer in writers):
+        scalars = [ScalarStore(w.target, w.source, w.buffer, w.place(()), w.mode == "add") for w in writers]
+        straight = straight_line(scalars, builder.scalarizer)
+        if straight is not None:
+            return Nest(straight)
     sinks = [sink for writer in sorted(writers, key=lambda w: -len(w.shape)) for sink in builder.sinks(writer)]
     order = builder.axis_order(sinks, writers)
     builder.refuse_recomputation(sinks, order)

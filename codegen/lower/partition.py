@@ -46,6 +46,14 @@ class Request(NamedTuple):
     updates: tuple[tuple[Node, Node], ...] = ()
     check: FiniteCheck | None = None
     effects: tuple[Node, ...] = ()  # callbacks that run although no result needs them
+    order: Sequence[Node] = ()  # all nodes in topological order, where that is known
+
+    def nodes(self) -> Sequence[Node]:
+        """All nodes in the order of the program."""
+        if self.order:
+            return self.order
+        checked = () if self.check is None else (self.check.status,)
+        return in_program_order([*self.effects, *self.outputs, *(value for _, value in self.updates), *checked])
 
 
 class Lowered(NamedTuple):
@@ -99,9 +107,7 @@ class _Plan:
 
     def __init__(self, request: Request, forced: set[Node], alone: set[Any]) -> None:
         self.request, self.forced, self.alone = request, set(forced), alone
-        results = [*request.outputs, *(value for _, value in request.updates)]
-        checked = () if request.check is None else (request.check.status,)
-        self.order = in_program_order([*request.effects, *results, *checked])
+        self.order = request.nodes()
         self.limit = analysis.largest_written_out(self.order, LIMIT, is_product)
         self.calls = {node: k for k, node in enumerate(one for one in self.order if one.op.kind is Kind.CALLBACK)}
         found = [(call_of(node), node) for node in self.order] if self.calls else []
@@ -244,13 +250,13 @@ class _Plan:
             elif node in self.stored and node not in self.forced and not node.inputs:
                 levels[node] = 0
             else:
-                levels[node] = max((levels[one] for one in node.inputs), default=0)
+                levels[node] = analysis.level_of(node.inputs, levels)
         self._result_tasks(tasks)
         return tasks
 
     def _call_task(self, node: Node, tasks: list[_Task]) -> int:
         """Add the task that calls a function of the host; stateful ones keep their order."""
-        level = 1 + max((self.levels[one] for one in node.inputs), default=0)
+        level = 1 + analysis.level_of(node.inputs, self.levels)
         if node.attrs.stateful:
             level = self.last_call = max(level, self.last_call)
         inputs = [as_view(one, self.stored) for one in node.inputs]
@@ -269,7 +275,7 @@ class _Plan:
 
     def _store_tasks(self, node: Node, tasks: list[_Task]) -> int:
         """Add the tasks that store one array; returns the level after which it can be read."""
-        level = 1 + max((self.levels[one] for one in node.inputs), default=0)
+        level = 1 + analysis.level_of(node.inputs, self.levels)
         place, phase = self.stored[node], self.phase[node]
         if is_product(node, self.limit):
             a, b = (as_view(one, self.stored) for one in node.inputs)

@@ -7,8 +7,8 @@ Refuses what has no elementwise value: unevaluated derivatives, delta and step f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from symgrad.errors import GradientError, TraceError
@@ -79,38 +79,36 @@ def build(expression: sympy.Basic, values: Mapping[Any, Any]) -> Any:
     TraceError
         The expression holds a symbol without a value or a function that has no elementwise operation.
     """
-    made: dict[Any, Any] = dict(values)
+    steps, result = _recipe(expression, tuple(values))
+    made = list(values.values())
+    for function, places in steps:
+        made.append(function(*[made[place] for place in places]))
+    return made[result]
+
+
+Step = tuple[Callable[..., Any], tuple[int, ...]]
+
+
+@lru_cache(maxsize=1024)
+def _recipe(expression: Any, known: tuple[Any, ...]) -> tuple[tuple[Step, ...], int]:
+    """How to make an expression: functions of the places of earlier values, which start with the known; its own place."""
+    place = {one: k for k, one in enumerate(known)}
+    steps: list[Step] = []
     pending = [expression]
     while pending:
         one = pending[-1]
-        if one in made:
+        if one in place:
             pending.pop()
             continue
-        missing = [arg for arg in _parts(one) if arg not in made]
+        parts, function = _step(one)
+        missing = [part for part in parts if part not in place]
         if missing:
             pending.extend(missing)
         else:
             pending.pop()
-            made[one] = _convert(one, made)
-    return made[expression]
-
-
-def _parts(one: Any) -> list[Any]:
-    import sympy
-
-    if one.is_Mul:
-        numerator, denominator = _fraction(one)
-        return [part for part in (*numerator, *denominator) if part is not one]
-    if one.is_Pow and one.base is not sympy.E:
-        exponent = -one.exp if _is_negative(one.exp) else one.exp
-        if exponent != one.exp:
-            return (
-                [sympy.Pow(one.base, exponent, evaluate=True)] if one.base.is_Number is False else [one.base, exponent]
-            )
-        return [one.base] if exponent in (sympy.S.Half, 2) else [one.base, exponent]
-    if isinstance(one, sympy.Piecewise):
-        return [part for pair in one.args for part in pair.args]
-    return list(one.args)
+            place[one] = len(known) + len(steps)
+            steps.append((function, tuple(place[part] for part in parts)))
+    return tuple(steps), place[expression]
 
 
 def _is_negative(exponent: Any) -> bool:
@@ -131,41 +129,40 @@ def _fraction(product: Any) -> tuple[list[Any], list[Any]]:
     return above, below
 
 
-def _convert(one: Any, made: Mapping[Any, Any]) -> Any:
+def _step(one: Any) -> tuple[Sequence[Any], Callable[..., Any]]:
+    """What an expression is made of, and the function that makes it of their values."""
     import sympy
 
     from symgrad import ops
 
-    if one.is_Integer:
-        return int(one)
     if one.is_Number or one.is_NumberSymbol:
-        return float(one)
+        number = int(one) if one.is_Integer else float(one)
+        return (), lambda: number
     if one is sympy.true or one is sympy.false:
-        return bool(one)
+        truth = bool(one)
+        return (), lambda: truth
     if one.is_Add:
-        return _add([made[arg] for arg in one.args], [_negated(arg) for arg in one.args])
+        negated = [_negated(arg) for arg in one.args]
+        return one.args, lambda *values: _add(values, negated)
     if one.is_Mul:
         above, below = _fraction(one)
-        top = _product([made[part] for part in above])
-        return ops.divide(top, _product([made[part] for part in below])) if below else top
+        return [*above, *below], lambda *values: _quotient(values[: len(above)], values[len(above) :])
     if one.is_Pow:
-        return _power(one, made)
-    if isinstance(one, sympy.exp):
-        return ops.exp(made[one.args[0]])
+        return _power(one)
     if isinstance(one, sympy.Piecewise):
-        return _piecewise(one, made)
-    builder = _functions().get(one.func)
+        return [part for pair in one.args for part in pair.args], _piecewise
+    builder = ops.exp if isinstance(one, sympy.exp) else _functions().get(one.func)
     if builder is None:
         kind = "symbol" if one.is_Symbol else "function"
         raise TraceError(f"SymPy {kind} {one} has no elementwise meaning here", hint="give a value for each symbol")
-    return builder(*(made[arg] for arg in one.args))
+    return one.args, builder
 
 
 def _negated(term: Any) -> bool:
     return bool(term.could_extract_minus_sign())
 
 
-def _add(values: list[Any], negated: list[bool]) -> Any:
+def _add(values: Sequence[Any], negated: Sequence[bool]) -> Any:
     """The sum, written with the positive terms first so that it reads as ``1 - x`` rather than ``-x + 1``."""
     from symgrad import ops
 
@@ -184,7 +181,13 @@ def _inside_minus(value: Any) -> Any:
     return value.inputs[0] if isinstance(value, Node) and value.op.name == "negative" else None
 
 
-def _product(values: list[Any]) -> Any:
+def _quotient(above: Sequence[Any], below: Sequence[Any]) -> Any:
+    from symgrad import ops
+
+    return ops.divide(_product(above), _product(below)) if below else _product(above)
+
+
+def _product(values: Sequence[Any]) -> Any:
     from symgrad import ops
 
     total: Any = 1
@@ -200,34 +203,31 @@ def _product(values: list[Any]) -> Any:
     return total
 
 
-def _power(one: Any, made: Mapping[Any, Any]) -> Any:
+def _power(one: Any) -> tuple[Sequence[Any], Callable[..., Any]]:
     import sympy
 
     from symgrad import ops
 
     if one.base is sympy.E:
-        return ops.exp(made[one.exp])
+        return [one.exp], ops.exp
     if _is_negative(one.exp):
-        positive = sympy.Pow(one.base, -one.exp)
-        if positive in made:
-            return ops.divide(1, made[positive])
-        return ops.power(made[one.base], float(one.exp))
+        return [sympy.Pow(one.base, -one.exp)], lambda positive: ops.divide(1, positive)
     if one.exp == sympy.S.Half:
-        return ops.sqrt(made[one.base])
+        return [one.base], ops.sqrt
     if one.exp == 2:
-        return ops.square(made[one.base])
-    return ops.power(made[one.base], made[one.exp])
+        return [one.base], ops.square
+    return [one.base, one.exp], ops.power
 
 
-def _piecewise(one: Any, made: Mapping[Any, Any]) -> Any:
+def _piecewise(*values: Any) -> Any:
+    """Of value, condition, value, condition, ..."""
     from symgrad import ops
 
-    pairs = [(made[value], made[condition]) for value, condition in one.args]
-    last, condition = pairs[-1]
+    last, condition = values[-2:]
     if condition is not True:
         last = ops.where(condition, last, float("nan"))
-    for value, test in reversed(pairs[:-1]):
-        last = ops.where(test, value, last)
+    for k in range(len(values) - 4, -1, -2):
+        last = ops.where(values[k + 1], values[k], last)
     return last
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from operator import is_
 from typing import Any
 
-from symgrad.node import Node, rebuild
+from symgrad.node import Node, rebuild, topological
 
 __all__ = ["Report", "Rule", "rewrite"]
 
@@ -54,7 +54,9 @@ class Report:
         return self.used >= self.budget
 
 
-def rewrite(outputs: Sequence[Node], rules: Sequence[Rule], budget: int | None = None) -> tuple[list[Any], Report]:
+def rewrite(
+    outputs: Sequence[Node], rules: Sequence[Rule], budget: int | None = None, order: Sequence[Node] = ()
+) -> tuple[list[Any], Report]:
     """The outputs rewritten.
 
     Parameters
@@ -63,14 +65,20 @@ def rewrite(outputs: Sequence[Node], rules: Sequence[Rule], budget: int | None =
     rules : rules to apply
     budget : int, optional
         Largest number of rule applications; by default 1000 and 20 per node met.
+    order : sequence of Node, optional
+        The topological order of the outputs' nodes, where that is known.
 
     Returns
     -------
     list of expressions, Report
     """
     run = _Run(rules, budget)
-    made = [run.rewritten(node) for node in outputs]
-    return made, run.report
+    order = order or topological(outputs)
+    if budget is None:
+        run.report.budget += 20 * len(order)
+    for node in order:
+        run.settle(node)
+    return [run.rewritten(node) for node in outputs], run.report
 
 
 class _Run:
@@ -79,12 +87,32 @@ class _Run:
         for rule in rules:
             for name in rule.ops:
                 self.by_op.setdefault(name, []).append(rule)
+        # For each operation, those that an input must have for any rule to apply; None where some rule needs none.
+        self.wanted = {
+            name: frozenset(one for rule in own for one in rule.inputs) if all(rule.inputs for rule in own) else None
+            for name, own in self.by_op.items()
+        }
         self.fixed_budget = budget
         self.report = Report(1000 if budget is None else budget)
         self.applied = 0
         self.done: dict[Node, Any] = {}
         self.guarded = False  # whether a node with an override has been met
         self.became: dict[Node, Any] = {}  # nodes under way, and what they were turned into
+
+    def settle(self, node: Node) -> None:
+        """Rewrite one node whose inputs are done: at once where nothing can change, as most nodes."""
+        done = self.done
+        if node in done:
+            return
+        wanted = self.wanted.get(node.op.name, _NOTHING)
+        if wanted is not None and node.context is None:
+            for one in node.inputs:
+                if done[one] is not one or one.op.name in wanted:
+                    break
+            else:
+                done[node] = node
+                return
+        self.rewritten(node)
 
     def rewritten(self, root: Node) -> Any:
         pending = [root]
@@ -102,12 +130,12 @@ class _Run:
                 made = self._step(node)
                 if made is not node and made not in self.done and made not in self.became:
                     self.became[node] = made
+                    if self.fixed_budget is None:
+                        self.report.budget += 20
                     pending.append(made)  # what a rule returned is rewritten first; then this node is looked at again
                     continue
             pending.pop()
             self.done[node] = self.done.get(made, node)  # rules that lead back to a node under way end there
-            if self.fixed_budget is None:
-                self.report.budget += 20
         return self.done[root]
 
     def _step(self, node: Node) -> Node:
@@ -133,6 +161,7 @@ class _Run:
         return node
 
 
+_NOTHING: frozenset[str] = frozenset()
 _REACH = 3  # how far down a rule looks
 
 

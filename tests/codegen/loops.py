@@ -17,7 +17,7 @@ from symgrad import dims
 
 def lower(outputs: Sequence[Any], inputs: Sequence[Any], updates: Sequence[tuple[Any, Any]] = ()) -> Lowered:
     """The program of expressions of the inputs."""
-    values = canonical([*outputs, *(value for _, value in updates)])
+    values = canonical([*outputs, *(value for _, value in updates)]).outputs
     count = len(outputs)
     variables = tuple(variable for variable, _ in updates)
     pairs = tuple(zip(variables, values[count:], strict=True))

@@ -379,7 +379,7 @@ def test_the_loop_program_says_the_same() -> None:
     result = np.sum(np.log(x))
     check = finite_check([result])
     assert check is not None
-    output, *nodes = canonical([result, *check.nodes])
+    output, *nodes = canonical([result, *check.nodes]).outputs
     lowered = partition(Request((output,), (x,), check=check.with_nodes(nodes)))
     for value, status_text in ((1.0, None), (0.0, "infinite"), (-1.0, "NaN")):
         out = np.full((), 7.0)

@@ -1,0 +1,129 @@
+"""Straight-line code.  In: scalars to store.  Out: their statements, node by node.
+
+Long scalar programs spend most of their compile time here, so this is the short way for them: no index, no loop, no
+simplification that the rewrite rules have not made already.  What needs more than that takes the general way, through
+:class:`~codegen.lower.access.Scalarizer` and :class:`~codegen.lower.schedule.Scheduler`, to the same values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from codegen.lower.access import Scalarizer
+from codegen.lower.forms import Index
+from codegen.lower.instances import Instance, halving, value_of
+from codegen.lower.loopir import Buffer, Const, Let, Load, Store, offset_of
+from symgrad.node import Node, topological
+from symgrad.opdef import Kind
+from symgrad.types import DType
+
+__all__ = ["ScalarStore", "straight_line"]
+
+_MASKED = {"masked_multiply", "zero_multiply"}  # the general way knows which heads are never zero, and drops the mask
+
+_SIMPLE = {"constant", "slice"}
+
+
+class ScalarStore(NamedTuple):
+    """The sum of ``source``, rank-0 nodes, goes to one element of a buffer; ``target`` is the array being stored."""
+
+    target: Node | None
+    source: tuple[Node, ...]
+    buffer: Buffer
+    offset: Index
+    add: bool
+
+
+def straight_line(stores: Sequence[ScalarStore], scalarizer: Scalarizer) -> tuple[Any, ...] | None:
+    """The statements that make the stores; None where a scalar is not simply a load, a number or an operation."""
+    if not all(isinstance(store.offset, int) for store in stores):
+        return None
+    stored = scalarizer.stored
+    targets = {one.target for one in stores}
+
+    def is_leaf(node: Node) -> bool:
+        return node.op.kind is not Kind.ELEMENTWISE or (node in stored and node not in targets)
+
+    made = _Statements()
+    for node in topological([node for one in stores for node in one.source], is_leaf):
+        if not is_leaf(node):
+            if node.op.name in _MASKED:
+                return None
+            made.operation(node)
+        elif node not in stored and node.op.name not in _SIMPLE:
+            return None
+        elif not made.leaf(node, scalarizer.value(node, (), node in targets)):
+            return None
+    for store in stores:
+        made.store(store)
+    return tuple(made.out)
+
+
+class _Statements:
+    """Statements so far.  Minus signs wait until something cannot absorb them; moving them changes no result."""
+
+    def __init__(self) -> None:
+        self.out: list[Any] = []
+        self.ids: dict[Node, int] = {}
+        self.minus: set[Node] = set()  # nodes that are minus the value of their id
+        self.count = 0
+
+    def let(self, op: str, args: tuple[int, ...], dtype: DType) -> int:
+        self.count += 1
+        self.out.append(Let(self.count, op, args, dtype))
+        return self.count
+
+    def operation(self, node: Node) -> None:
+        name, inputs, ids = node.op.name, node.inputs, self.ids
+        if name == "negative":
+            ids[node] = ids[inputs[0]]
+            if inputs[0] not in self.minus:
+                self.minus.add(node)
+            return
+        if not self.minus.isdisjoint(inputs):
+            name, inputs = self._signed(node)
+        ids[node] = self.let(name, tuple([ids[one] for one in inputs]), node.type.dtype)
+
+    def _signed(self, node: Node) -> tuple[str, tuple[Node, ...]]:
+        """The operation and operands that make (minus) a node of operands with waiting signs."""
+        name, inputs, minus = node.op.name, node.inputs, self.minus
+        if name in ("multiply", "divide"):
+            a, b = inputs
+            if (a in minus) is not (b in minus):
+                minus.add(node)
+            return name, inputs
+        if name in ("add", "subtract"):
+            a, b = inputs
+            if a not in minus:
+                return "subtract" if name == "add" else "add", inputs
+            if b not in minus and name == "add":
+                return "subtract", (b, a)
+            if b in minus and name == "subtract":
+                return "subtract", (b, a)
+        for one in inputs:
+            self.value(one)
+        return name, inputs
+
+    def value(self, node: Node) -> int:
+        """The id of a node's own value."""
+        if node in self.minus:
+            self.minus.remove(node)
+            self.ids[node] = self.let("negative", (self.ids[node],), node.type.dtype)
+        return self.ids[node]
+
+    def leaf(self, node: Node, found: Instance) -> bool:
+        """A load or a number; False for anything else."""
+        own = self.ids[node] = self.count = self.count + 1
+        if found.op == "const":
+            self.out.append(Const(own, value_of(found), found.dtype))
+        elif found.op == "load" and isinstance(found.data[1], int):
+            self.out.append(Load(own, found.data[0], offset_of(found.data[1], {}), found.dtype))
+        else:
+            return False
+        return True
+
+    def store(self, store: ScalarStore) -> None:
+        dtype = store.source[0].type.dtype
+        value = halving([self.value(node) for node in store.source], lambda a, b: self.let("add", (a, b), dtype))
+        self.out.append(Store(store.buffer, offset_of(store.offset, {}), value, store.add))
