@@ -11,6 +11,7 @@ from typing import Any
 from codegen.aot.identifiers import in_c_library
 from codegen.callbacks import bind_callbacks
 from codegen.driver import Compiled, compile_body
+from codegen.lapack import refuse_in_files
 from codegen.llvm.toolchain import compile_text, load_object
 from codegen.lower.loopir import text as loop_text
 from codegen.python import Options, add_member, holding, make_kernel
@@ -68,6 +69,8 @@ class LlvmBackend:
 
         target = find_target(requests[0].target)
         bodies = [(_body(request, request.name), request) for request in requests]
+        for body, request in bodies:
+            refuse_in_files(body.calls, [*request.graph.outputs, *(value for _, value in request.updates)])
         kernels = [(replace(body.spec, kink=request.kink), body.object) for body, request in bodies]
         return write_library(directory, name, kernels, target, kinds)
 
@@ -92,6 +95,7 @@ def _body(request: CompileRequest, name: str) -> Compiled:
         target,
         request.output_names,
         request.check_finite,
+        request.fastmath,
     )
 
 

@@ -75,9 +75,10 @@ from symgrad.rewrite import simplify
 from symgrad.saving import load, save
 from symgrad.symbols import symbols
 from symgrad.tape import GradientTape
-from symgrad.transforms.derivatives import derivative, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from symgrad.transforms.derivatives import derivative, grad, hessian, jacobian, value_and_grad
 from symgrad.transforms.export import export
 from symgrad.transforms.kinks import kinks
+from symgrad.transforms.products import hvp, jvp, vjp
 from symgrad.transforms.vmap import jit, vmap
 from symgrad.types import TensorType
 from symgrad.variables import variable, variables

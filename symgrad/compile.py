@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from symgrad.backend import CompileRequest, find_backend
-from symgrad.containers import Structure, flatten, leaf_names, unflatten
+from symgrad.containers import Structure, assembler, flatten, leaf_names, leaves_like
 from symgrad.diff.claims import waiting
-from symgrad.errors import CompileError, DTypeError, ShapeError, UnconnectedGradientError
+from symgrad.errors import CompileError, DTypeError, KernelInputError, ShapeError, UnconnectedGradientError
 from symgrad.graph import Graph
 from symgrad.node import Node, topological
 from symgrad.ops import as_node
@@ -19,7 +19,7 @@ from symgrad.variables import is_variable, require_value, without_value
 
 __all__ = ["compile", "request_for"]
 
-_FASTMATH = {"contract", "reassoc"}
+_FASTMATH = {"contract", "reassoc", "reciprocal"}
 
 
 def compile(
@@ -49,8 +49,10 @@ def compile(
     target : str
         ``"native"`` or a generic machine such as ``"x86-64-v3"``.
     backend : str
-    fastmath : set of {"contract"}
-        What arithmetic may be rearranged; ``contract`` fuses a product and a sum.
+    fastmath : set of {"contract", "reassoc", "reciprocal"}
+        What arithmetic may be rearranged: ``contract`` fuses a product and a sum; ``reassoc`` moves numerical factors to
+        where they meet others; ``reciprocal`` divides by the same number once, and multiplies by the reciprocal, which
+        rounds a quotient twice.
     threads : int
     check_finite : bool
         A call whose results are not all finite raises, names the operation and line that made the first value that is
@@ -260,13 +262,19 @@ class StructuredKernel:
 
     def __init__(self, kernel: Any, structure: Structure) -> None:
         self.kernel, self.structure = kernel, structure
+        self._assemble = assembler(structure)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         out = kwargs.get("out")
         if out is not None:
-            kwargs["out"] = tuple(flatten(out)[0])
+            buffers = leaves_like(out, self.structure)
+            if buffers is None:
+                raise KernelInputError(
+                    f"{self.kernel.__name__}(): out has another structure than the results", where=user_line()
+                )
+            kwargs["out"] = tuple(buffers)
         made = self.kernel(*args, **kwargs)
-        return unflatten(self.structure, list(made) if isinstance(made, tuple) else [made])
+        return self._assemble(made if isinstance(made, tuple) else (made,))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.kernel, name)

@@ -36,6 +36,7 @@ class Settings:
 
 
 _DEFAULTS = Settings()
+_known = {_DEFAULTS: _DEFAULTS}  # one record for equal settings, so that caches may go by identity
 _settings: ContextVar[Settings] = ContextVar("symgrad_settings", default=_DEFAULTS)
 
 
@@ -92,7 +93,8 @@ def _changed(changes: dict[str, Any]) -> Settings:
             raise SymgradError(
                 f"config.{name}: {value!r} is not allowed", hint=f"one of {', '.join(map(repr, _CHOICES[name]))}"
             )
-    return replace(current(), **changes)
+    made = replace(current(), **changes)
+    return _known.setdefault(made, made)
 
 
 config = Config()

@@ -1,17 +1,20 @@
 """Nested arguments and results.  In: tuples, lists, dicts, dataclasses, of anything.  Out: a flat list and a structure.
 
-Dictionaries keep their order of insertion; named tuples and dataclasses keep their class.  ``None`` is a leaf.
+Dictionaries keep their order of insertion; named tuples, dataclasses and ordered dictionaries keep their class, other
+sub-classes of tuple, list and dict become those.  ``None`` is a leaf.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from symgrad.errors import TraceError
 
-__all__ = ["Structure", "contents", "flatten", "leaf_names", "leaves_like", "tree_map", "unflatten"]
+__all__ = ["Structure", "assembler", "contents", "flatten", "leaf_names", "leaves_like", "tree_map", "unflatten"]
 
 
 class Structure(NamedTuple):
@@ -54,7 +57,18 @@ def flatten(value: Any) -> tuple[list[Any], Structure]:
         own, structure = flatten(part)
         leaves.extend(own)
         structures.append(structure)
-    return leaves, Structure(type(value), keys, tuple(structures))
+    return leaves, Structure(_kind(type(value)), keys, tuple(structures))
+
+
+def _kind(given: type) -> type:
+    """The class that a container of some class is built as."""
+    if issubclass(given, tuple):
+        return given if hasattr(given, "_fields") else tuple
+    if issubclass(given, list):
+        return list
+    if issubclass(given, dict):
+        return OrderedDict if issubclass(given, OrderedDict) else dict
+    return given
 
 
 def leaves_like(value: Any, structure: Structure) -> list[Any] | None:
@@ -90,26 +104,45 @@ def leaves_like(value: Any, structure: Structure) -> list[Any] | None:
 
 def unflatten(structure: Structure, leaves: Sequence[Any]) -> Any:
     """The nested value of that structure with these leaves."""
-    position = 0
+    if len(leaves) != structure.size:
+        raise TraceError(f"a structure of {structure.size} leaves was given {len(leaves)}")
+    return assembler(structure)(tuple(leaves))
 
-    def build(one: Structure) -> Any:
-        nonlocal position
-        if one.kind is None:
-            position += 1
-            return leaves[position - 1]
-        parts = [build(part) for part in one.parts]
-        if issubclass(one.kind, dict):
-            return dict(zip(one.keys, parts, strict=True))
-        if issubclass(one.kind, tuple):
-            return one.kind(*parts) if hasattr(one.kind, "_fields") else tuple(parts)
-        if issubclass(one.kind, list):
-            return parts
-        return one.kind(**dict(zip(one.keys, parts, strict=True)))
 
-    made = build(structure)
-    if position != len(leaves):
-        raise TraceError(f"a structure of {position} leaves was given {len(leaves)}")
-    return made
+def assembler(structure: Structure, start: int = 0) -> Callable[[tuple[Any, ...]], Any]:
+    """A function that builds nested values of a structure from their leaves, those from ``start`` on, again and again."""
+    kind, keys = structure.kind, structure.keys
+    if kind is None:
+        return itemgetter(start)
+    if all(part.kind is None for part in structure.parts):
+        return _flat(structure, slice(start, start + len(structure.parts)))
+    parts = []
+    for part in structure.parts:
+        parts.append(assembler(part, start))
+        start += part.size
+    if kind is tuple:
+        return lambda leaves: tuple([part(leaves) for part in parts])
+    if kind is list:
+        return lambda leaves: [part(leaves) for part in parts]
+    if issubclass(kind, tuple):
+        return lambda leaves: kind(*[part(leaves) for part in parts])
+    if issubclass(kind, dict):
+        return lambda leaves: kind(zip(keys, [part(leaves) for part in parts], strict=True))
+    return lambda leaves: kind(**dict(zip(keys, [part(leaves) for part in parts], strict=True)))
+
+
+def _flat(structure: Structure, own: slice) -> Callable[[tuple[Any, ...]], Any]:
+    """The same for a container without containers in it."""
+    kind, keys = structure.kind, structure.keys
+    if kind is tuple:
+        return itemgetter(own)
+    if kind is list:
+        return lambda leaves: list(leaves[own])
+    if issubclass(kind, tuple):
+        return lambda leaves: kind(*leaves[own])
+    if issubclass(kind, dict):
+        return lambda leaves: kind(zip(keys, leaves[own], strict=True))
+    return lambda leaves: kind(**dict(zip(keys, leaves[own], strict=True)))
 
 
 def tree_map(function: Callable[..., Any], value: Any, *others: Any) -> Any:
@@ -120,8 +153,8 @@ def tree_map(function: Callable[..., Any], value: Any, *others: Any) -> Any:
 
 
 def leaf_names(name: str, structure: Structure) -> list[str]:
-    """A name for each leaf: the argument's, with keys and positions appended."""
+    """A name for each leaf: the argument's, with keys, fields and positions appended."""
     if structure.kind is None:
         return [name]
-    keys = structure.keys or range(len(structure.parts))
+    keys = structure.keys or getattr(structure.kind, "_fields", None) or range(len(structure.parts))
     return [leaf for key, part in zip(keys, structure.parts, strict=True) for leaf in leaf_names(f"{name}_{key}", part)]

@@ -53,7 +53,7 @@ class Atom:
 
     @property
     def is_leaf(self) -> bool:
-        return self.kind in ("name", "anonymous")
+        return self.kind in ("name", "anonymous", "local")
 
     def __repr__(self) -> str:
         return self.label
@@ -342,6 +342,11 @@ def dim(name: str) -> Dim:
 def anonymous() -> Dim:
     """A new dimension without a name; it may turn out equal to any other (a run-time guard checks)."""
     return _of_atom(_atom("anonymous", f"?{next(_counter)}"))
+
+
+def local(label: str) -> Dim:
+    """A dimension inside a program, such as the length of a block of a loop; no user's dimension is the same."""
+    return _of_atom(_atom("local", label))
 
 
 def floordiv(left: Size, right: Size) -> Size:

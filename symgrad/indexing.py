@@ -18,6 +18,7 @@ from symgrad.node import Node
 from symgrad.ops.coerce import shape_text
 from symgrad.ops.structure import Box, Pick, Range, is_whole
 from symgrad.provenance import user_line
+from symgrad.types import Shape
 
 __all__ = ["At", "getitem"]
 
@@ -55,6 +56,11 @@ def getitem(x: Any, key: Any) -> Any:
     DTypeError
         A floating index.
     """
+    known = _known_places(x.shape, key if key.__class__ is tuple else (key,))
+    if known is not None:
+        box, new_axes = known
+        part = ops.slice(x, box)
+        return ops.expand_dims(part, new_axes) if new_axes else part
     plan = _plan(x, key)
     part = ops.slice(_guarded(x, plan), plan.box)
     if plan.new_axes:
@@ -62,6 +68,45 @@ def getitem(x: Any, key: Any) -> Any:
     if not plan.arrays:
         return part
     return ops.gather(_gathered_first(part, plan), plan.arrays, plan.target)
+
+
+def _known_places(shape: Shape, key: tuple[Any, ...]) -> tuple[Box, tuple[int, ...]] | None:
+    """Box and new axes for integers, slices and None, the common case; None where anything else or unknown takes part."""
+    box: list[Pick | Range] = []
+    new_axes: list[int] = []
+    position = 0  # axis of the result
+    for entry in key:
+        if entry is None:
+            new_axes.append(position)
+        elif len(box) == len(shape):
+            return None
+        else:
+            place = _known_place(entry, shape[len(box)])
+            if place is None:
+                return None
+            box.append(place)
+            position -= place.__class__ is Pick
+        position += 1
+    for size in shape[len(box) :]:
+        box.append(Range(0, size))
+    return tuple(box), tuple(new_axes)
+
+
+def _known_place(entry: Any, size: Size) -> Pick | Range | None:
+    if entry.__class__ is int:
+        return Pick(entry % size) if size.__class__ is int and -size <= entry < size else None
+    if entry.__class__ is not slice:
+        return None
+    start, stop, step = entry.start, entry.stop, entry.step
+    if start is None and stop is None and step is None:
+        return Range(0, size)
+    if size.__class__ is not int or not {start.__class__, stop.__class__, step.__class__} <= _PLAIN or step == 0:
+        return None
+    taken = range(*entry.indices(size))
+    return Range(taken.start, len(taken), taken.step)
+
+
+_PLAIN = {int, type(None)}
 
 
 def _guarded(x: Any, plan: _Plan) -> Any:

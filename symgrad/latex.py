@@ -41,7 +41,9 @@ _AROUND = {
     "ceil": (r"\left\lceil", r"\right\rceil"),
     "sqrt": (r"\sqrt{", "}"),
 }
-_COMMANDS = {"exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan", "max", "min"}
+_COMMANDS = {
+    *("det", "exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan", "max", "min"),
+}
 _MAX_ENTRIES = 16  # of a constant array that is written out
 
 
@@ -137,6 +139,11 @@ def _transpose(node: Node, args: Sequence[Piece]) -> Piece:
     return _power(args[0], r"\top") if node.attrs.axes == (1, 0) else _call("transpose", args)
 
 
+def _solved(node: Node, args: Sequence[Piece]) -> Piece:
+    inverse = _power(args[0], r"-\top" if node.attrs.transposed else "-1")[0]
+    return rf"{inverse} \, {_wrapped(args[1], _PRODUCT)}", _PRODUCT
+
+
 def _total(sign: str) -> Callable[[Node, Sequence[Piece]], Piece]:
     def written(node: Node, args: Sequence[Piece]) -> Piece:
         every = len(node.attrs.axes) == node.inputs[0].ndim
@@ -180,6 +187,9 @@ _SPECIAL: dict[str, Callable[[Node, Sequence[Piece]], Piece]] = {
     "square": lambda node, args: _power(args[0], "2"),
     "logical_not": lambda node, args: (rf"\lnot {_wrapped(args[0], _ATOM)}", _FRACTION),
     "transpose": _transpose,
+    "solve": _solved,
+    "inv": lambda node, args: _power(args[0], "-1"),
+    "logabsdet": lambda node, args: (rf"\log \left| \det\left({args[0][0]}\right) \right|", _PRODUCT),
     "sum": _total(r"\sum"),
     "prod": _total(r"\prod"),
     "where": _where,

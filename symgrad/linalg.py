@@ -1,5 +1,37 @@
 """Linear algebra on expressions."""
 
-from symgrad.ops import cross, dot, einsum, inner, matmul, norm, outer, tensordot, transpose
+from symgrad.ops import (
+    cholesky,
+    cross,
+    det,
+    dot,
+    einsum,
+    inner,
+    inv,
+    matmul,
+    norm,
+    outer,
+    slogdet,
+    solve,
+    solve_triangular,
+    tensordot,
+    transpose,
+)
 
-__all__ = ["cross", "dot", "einsum", "inner", "matmul", "norm", "outer", "tensordot", "transpose"]
+__all__ = [
+    "cholesky",
+    "cross",
+    "det",
+    "dot",
+    "einsum",
+    "inner",
+    "inv",
+    "matmul",
+    "norm",
+    "outer",
+    "slogdet",
+    "solve",
+    "solve_triangular",
+    "tensordot",
+    "transpose",
+]

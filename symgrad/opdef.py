@@ -50,6 +50,7 @@ class Kind(Enum):
     CONTRACTION = "contraction"
     SCATTER = "scatter"
     ALONG = "along"  # works on an axis as a whole: running sums, sorting, searching
+    MATRIX = "matrix"  # works on the last two axes as a matrix: systems, inverses, factors
     CALLBACK = "callback"  # a function of the host, called as often and in the order that its attributes say
     CONTROL = "control"  # identities that steer differentiation, tuples and their items
 
@@ -149,7 +150,7 @@ class OpDef:
         ``(inputs, attrs) -> Node``: the same value built from other operations.  Such an operation is differentiated,
         batched and lowered through its definition.
     lowering : str
-        ``"inline"``, ``"libm"`` or ``"host"``.
+        ``"inline"``, ``"libm"`` (each element by a call of the C library), or ``"host"``: no machine code.
     """
 
     name: str

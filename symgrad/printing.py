@@ -211,6 +211,14 @@ def _transpose(node: Node, args: Sequence[Piece]) -> Piece:
     return _call("transpose", args, str(node.attrs.axes))
 
 
+def _solved(node: Node, args: Sequence[Piece]) -> Piece:
+    if node.op.name == "solve":
+        turned = f"{_wrapped(args[0], _ATOM)}.{'T' if node.inputs[0].ndim == 2 else 'mT'}"
+        return _call("solve", [(turned, _ATOM), args[1]] if node.attrs.transposed else args)
+    options = zip(("lower", "transposed", "unit_diagonal"), node.attrs, strict=True)
+    return _call(node.op.name, args, *(f"{name}=True" for name, chosen in options if chosen))
+
+
 def box_text(box: Box, shape: Sequence[Size]) -> str:
     """A box as it would stand between brackets."""
     return ", ".join(_entry_text(entry, size) for entry, size in zip(box, shape, strict=True))
@@ -337,6 +345,7 @@ _SPECIAL: dict[str, Callable[[Node, Sequence[Piece]], Piece]] = {
     "expand_dims": lambda node, args: _call("expand_dims", args, f"axis={_shape(node.attrs.axes)}"),
     "squeeze": lambda node, args: _call("squeeze", args, f"axis={_shape(node.attrs.axes)}"),
     "transpose": _transpose,
+    **dict.fromkeys(("solve", "solve_triangular"), _solved),
     "slice": _slice,
     "place": _place,
     "update": _update,

@@ -148,6 +148,12 @@ def as_shape(shape: Any) -> Shape:
     ShapeError
         A size is negative or is no integer, name or dimension.
     """
+    if shape.__class__ is tuple:
+        for size in shape:
+            if size.__class__ is not int or size < 0:
+                break
+        else:  # the common case: known sizes
+            return shape
     if isinstance(shape, (int, np.integer, str, Dim)):
         shape = (shape,)
     if not isinstance(shape, Iterable):

@@ -7,7 +7,9 @@ the same functions by name.  Whatever has no entry, and any parameter that an en
 from __future__ import annotations
 
 import inspect
+import string
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -49,6 +51,7 @@ _REDUCE: dict[Any, Callable[..., Any]] = {
     np.minimum: reductions.min,
     np.logical_and: reductions.all,
     np.logical_or: reductions.any,
+    np.logaddexp: lambda x, axis=0, keepdims=False: ops.logsumexp(x, axis, keepdims),
 }
 _ACCUMULATE: dict[Any, Callable[..., Any]] = {
     np.add: ops.cumsum,
@@ -123,16 +126,46 @@ def implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., 
 def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A NumPy function on expressions."""
     implementation = FUNCTIONS.get(function)
-    name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
     if implementation is None:
-        raise _unsupported(name)
-    given = {key: value for key, value in kwargs.items() if not _is_default(function, key, value)}
-    try:
-        bound = inspect.signature(implementation).bind(*args, **given)
-    except TypeError:
-        known = inspect.signature(implementation).parameters
-        raise _unsupported(name, [key for key in given if key not in known] or ["these arguments"]) from None
+        raise _unsupported(_title(function))
+    given = {key: value for key, value in kwargs.items() if not _is_default(function, key, value)} if kwargs else kwargs
+    if _fits(implementation, len(args), tuple(given)):
+        return implementation(*args, **given)
+    known = _signature(implementation).parameters
+    named = _by_name(function, args, given)
+    if named is None or not set(named) <= set(known):
+        unknown = [key for key in (given if named is None else named) if key not in known]
+        raise _unsupported(_title(function), unknown or ["these arguments"])
+    bound = _signature(implementation).bind(**named)
     return implementation(*bound.args, **bound.kwargs)
+
+
+_signature = cache(inspect.signature)
+
+
+def _title(function: Any) -> str:
+    return f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
+
+
+@cache
+def _fits(implementation: Callable[..., Any], count: int, names: tuple[str, ...]) -> bool:
+    """Whether a function takes so many positional arguments and these keywords."""
+    try:
+        _signature(implementation).bind(*(None,) * count, **dict.fromkeys(names))
+    except TypeError:
+        return False
+    return True
+
+
+def _by_name(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
+    """The arguments by NumPy's names, without those that have NumPy's defaults; None for arguments without names."""
+    try:
+        bound = _signature(function).bind(*args, **kwargs)
+    except (TypeError, ValueError):
+        return None
+    if any(one.kind is one.VAR_POSITIONAL for one in bound.signature.parameters.values()):
+        return None
+    return {key: value for key, value in bound.arguments.items() if not _is_default(function, key, value)}
 
 
 def _is_default(function: Any, key: str, value: Any) -> bool:
@@ -140,7 +173,7 @@ def _is_default(function: Any, key: str, value: Any) -> bool:
     if value is np._NoValue:
         return True
     try:
-        default = inspect.signature(function).parameters[key].default
+        default = _signature(function).parameters[key].default
     except (ValueError, KeyError):
         return False
     return value is default
@@ -148,10 +181,21 @@ def _is_default(function: Any, key: str, value: Any) -> bool:
 
 # -- functions ------------------------------------------------------------------------------------------------------
 @implements(np.einsum)
-def einsum(subscripts: str, *operands: Any) -> Any:
-    if not isinstance(subscripts, str):
-        raise _unsupported("np.einsum with index lists")
-    return ops.einsum(subscripts, *operands)
+def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Any:
+    """Einstein summation; the order of contractions is the compiler's, whatever ``optimize`` asks for."""
+    if isinstance(subscripts, str):
+        return ops.einsum(subscripts, *operands)
+    given = [subscripts, *operands]
+    output = given.pop() if len(given) % 2 else None
+    terms = [_letters(labels) for labels in given[1::2]]
+    return ops.einsum(",".join(terms) + ("" if output is None else f"->{_letters(output)}"), *given[::2])
+
+
+def _letters(labels: Any) -> str:
+    """A list of integer labels as subscripts."""
+    return "".join(
+        "..." if label is Ellipsis else (string.ascii_uppercase + string.ascii_lowercase)[label] for label in labels
+    )
 
 
 @implements(np.dot)
@@ -164,36 +208,6 @@ def inner(a: Any, b: Any) -> Any:
     return ops.inner(a, b)
 
 
-@implements(np.vdot)
-def vdot(a: Any, b: Any) -> Any:
-    return ops.matmul(ops.reshape(a, -1), ops.reshape(b, -1))
-
-
 @implements(np.outer)
 def outer(a: Any, b: Any) -> Any:
     return ops.outer(a, b)
-
-
-@implements(np.tensordot)
-def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
-    return ops.tensordot(a, b, axes)
-
-
-@implements(np.cross)
-def cross(a: Any, b: Any, *, axis: Any = None) -> Any:
-    return ops.cross(a, b, -1 if axis is None else axis)
-
-
-@implements(np.shape)
-def shape_of(a: Any) -> Any:
-    return ops.as_node(a).shape
-
-
-@implements(np.ndim)
-def ndim_of(a: Any) -> Any:
-    return ops.as_node(a).ndim
-
-
-@implements(np.size)
-def size_of(a: Any) -> Any:
-    return ops.as_node(a).type.size

@@ -15,12 +15,13 @@ from symgrad import ops
 from symgrad.node import Node
 from symgrad.ops.contraction import matmul_labels
 
-__all__ = ["Regularity", "contract_masked", "transpose_masked"]
+__all__ = ["Regularity", "contract_masked", "kept_matrices", "transpose_masked"]
 
 _SINGULAR = {
     "divide", "log", "log2", "log10", "log1p", "power", "sqrt", "tan", "arcsin", "arccos", "arccosh", "arctanh", "gammaln",
     "digamma", "power_log", "floor_divide", "remainder", "exp", "exp2", "expm1", "sinh", "cosh", "reciprocal", "fmod", "gamma", "beta", "betaln",
     "logit", "erfinv", "erfcinv", "ndtri", "erfcx", "xlogy", "xlog1py", "entr", "rel_entr", "kl_div", "cbrt",
+    "solve", "solve_triangular", "inv", "cholesky", "logabsdet",
 }  # fmt: skip
 
 
@@ -61,6 +62,16 @@ def contract_masked(node: Node, i: int, tangent: Any) -> Any:
     """The contraction with input ``i`` replaced by its tangent."""
     labels, output = _labels(node)
     return _product([tangent, *_without(node.inputs, i)], [labels[i], *_without(labels, i)], output)
+
+
+def kept_matrices(node: Node, head: Any, made: Sequence[Any]) -> list[Any]:
+    """The cotangents of an operation on matrices: those of a matrix whose results nobody uses are zero, singular or not."""
+    lead = node.inputs[0].ndim - 2
+    used = ops.not_equal(head, 0)
+    used = ops.any(used, axis=tuple(range(lead, used.ndim))) if used.ndim > lead else used
+    return [
+        None if one is None else ops.where(ops.expand_dims(used, tuple(range(lead, one.ndim))), one, 0) for one in made
+    ]
 
 
 def _labels(node: Node) -> tuple[Sequence[Sequence[int]], Sequence[int]]:

@@ -13,7 +13,7 @@ from symgrad import ops, types
 from symgrad.diff.equivalents import EQUIVALENTS, equivalent
 from symgrad.diff.heads import MASKED_PRODUCTS, Head, add_heads, apply_partial, materialize, through_sum
 from symgrad.diff.ledger import Ledger
-from symgrad.diff.masked import Regularity, transpose_masked
+from symgrad.diff.masked import Regularity, kept_matrices, transpose_masked
 from symgrad.diff.rules import Rule, call_rule, carried
 from symgrad.errors import GradientError
 from symgrad.node import Node, depends_on, topological
@@ -219,6 +219,8 @@ class Reverse:
             results = linear_map(lambda given: derivative.vjp(node, given[0], wanted), [node], [head])
         else:
             made = derivative.vjp(node, head.value, wanted)
+            if head.zeros and node.op.kind is Kind.MATRIX:
+                made = kept_matrices(node, head.value, made)
             zeros = head.zeros or node.op.name in _FILLS_ZEROS
             results = [None if value is None else Head(value, zeros=zeros) for value in made]
         for one, result in zip(node.inputs, results, strict=True):

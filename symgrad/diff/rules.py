@@ -27,7 +27,24 @@ __all__ = ["Rule", "Rules", "find_rule", "gradient_override_map", "register_grad
 Rule = Callable[..., Any]  # rule(node, *heads) -> gradient(s) per input
 
 _named: dict[str, Rule] = {}
-_TENSORFLOW = {"PyFunc": "callback", "PyFuncStateless": "stateless_callback"}  # whose names are no spelling of ours
+# names of TensorFlow that are no spelling of ours
+_TENSORFLOW = {
+    theirs: ours
+    for ours, names in (
+        ("callback", "PyFunc"),
+        ("stateless_callback", "PyFuncStateless"),
+        ("add", "AddV2"),
+        ("subtract", "Sub"),
+        ("multiply", "Mul"),
+        ("divide", "Div RealDiv"),
+        ("negative", "Neg"),
+        ("absolute", "Abs"),
+        ("power", "Pow"),
+        ("rint", "Round"),
+        ("expit", "Sigmoid"),
+    )
+    for theirs in names.split()
+}
 
 
 def _identity_rule(node: Node, *heads: Any) -> Any:

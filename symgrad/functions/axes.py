@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from symgrad import dims, indexing, ops, types
-from symgrad.ops.coerce import normalize_axes, normalize_axis
+from symgrad.errors import ShapeError
+from symgrad.ops.coerce import normalize_axes, normalize_axis, shape_text
+from symgrad.provenance import user_line
 
-__all__ = ["along", "axis_of", "count_along", "float_node", "inverse_order", "moved_last"]
+__all__ = ["along", "axis_of", "count_along", "float_node", "inverse_order", "long_enough", "moved_last"]
 
 
 def axis_of(axis: Any, rank: int, who: str) -> int:
@@ -39,3 +41,13 @@ def moved_last(x: Any, axis: int) -> Any:
 def inverse_order(order: Any) -> tuple[int, ...]:
     """The permutation that undoes another."""
     return tuple(sorted(range(len(order)), key=order.__getitem__))
+
+
+def long_enough(x: Any, axis: int, least: int, who: str) -> Any:
+    """The array, with a run-time guard where only that can tell that an axis has enough elements."""
+    size = x.shape[axis]
+    text = f"{who}: axis {axis} of {shape_text(x.shape)} has fewer than {least} elements"
+    if dims.at_least(size, least) is False:
+        raise ShapeError(text, where=user_line())
+    needed = (*x.shape[:axis], dims.maximum(size, least), *x.shape[axis + 1 :])
+    return ops.assert_shape(x, needed, text)

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from symgrad import dims, ops, types
+from symgrad import ops, types
 from symgrad.errors import ShapeError
-from symgrad.functions.axes import along, axis_of, float_node
+from symgrad.functions.axes import along, axis_of, float_node, long_enough
 from symgrad.ops.coerce import normalize_axes, shape_text
 from symgrad.ops.structure import Range, whole
 from symgrad.provenance import user_line
 
-__all__ = ["cumprod", "cumsum", "diff", "ediff1d", "gradient", "nancumprod", "nancumsum", "trapezoid"]
+__all__ = [
+    "cumprod",
+    "cumsum",
+    "cumulative_prod",
+    "cumulative_sum",
+    "diff",
+    "ediff1d",
+    "gradient",
+    "nancumprod",
+    "nancumsum",
+    "trapezoid",
+    "unwrap",
+]
 
 
 def cumsum(a: Any, axis: Any = None, dtype: Any = None) -> Any:
@@ -24,6 +37,30 @@ def cumsum(a: Any, axis: Any = None, dtype: Any = None) -> Any:
 def cumprod(a: Any, axis: Any = None, dtype: Any = None) -> Any:
     """Running products along an axis; of the flattened array by default."""
     return ops.cumprod(a, axis, dtype)
+
+
+def _cumulative(run: Any, x: Any, axis: Any, dtype: Any, initial: int | None, who: str) -> Any:
+    node = ops.as_node(x)
+    if axis is None and node.ndim != 1:
+        raise ShapeError(
+            f"{who}: {shape_text(node.shape)} is no vector", where=user_line(), hint=f"np.{who}(x, axis=0)"
+        )
+    own = axis_of(0 if axis is None else axis, node.ndim, who)
+    made = run(node, own, dtype)
+    if initial is None:
+        return made
+    first = ops.full((*node.shape[:own], 1, *node.shape[own + 1 :]), initial, made.dtype)
+    return ops.concatenate([first, made], own)
+
+
+def cumulative_sum(x: Any, *, axis: Any = None, dtype: Any = None, include_initial: bool = False) -> Any:
+    """Running sums along an axis, after a 0 if ``include_initial``."""
+    return _cumulative(ops.cumsum, x, axis, dtype, 0 if include_initial else None, "cumulative_sum")
+
+
+def cumulative_prod(x: Any, *, axis: Any = None, dtype: Any = None, include_initial: bool = False) -> Any:
+    """Running products along an axis, after a 1 if ``include_initial``."""
+    return _cumulative(ops.cumprod, x, axis, dtype, 1 if include_initial else None, "cumulative_prod")
 
 
 def _without_nan(a: Any, neutral: int) -> Any:
@@ -72,6 +109,26 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     return ops.concatenate([part for part in (parts[0], made, parts[1]) if part is not None])
 
 
+def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * math.pi) -> Any:
+    """Phases without jumps: neighbours further apart than ``discont`` move by multiples of the period.
+
+    A difference of exactly half a period keeps its sign.
+    """
+    node = ops.as_node(p)
+    own = axis_of(axis, node.ndim, "unwrap")
+    whole_numbers = types.is_integer(node.dtype) and isinstance(period, int)
+    half = period // 2 if whole_numbers else period / 2
+    steps = diff(node, axis=own)
+    near = ops.subtract(ops.remainder(ops.add(steps, half), period), half)
+    if not (whole_numbers and period % 2):
+        upward = ops.logical_and(ops.equal(near, -half), ops.greater(steps, 0))
+        near = ops.where(upward, half, near)
+    limit = period / 2 if discont is None else discont
+    moved = ops.where(ops.less(ops.absolute(steps), limit), 0, ops.subtract(near, steps))
+    first, rest = along(node, own, slice(0, 1)), along(node, own, slice(1, None))
+    return ops.concatenate([first, ops.add(rest, ops.cumsum(moved, own))], own)
+
+
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     """The integral along an axis by the trapezoidal rule."""
     node = ops.as_node(y)
@@ -108,7 +165,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
 
 
 def _slope(node: Any, axis: int, spacing: Any, edge_order: int) -> Any:
-    x = _long_enough(node, axis, edge_order + 1)
+    x = long_enough(node, axis, edge_order + 1, "gradient")
     size = x.shape[axis]
 
     def part(start: Any, count: Any = 1) -> Any:
@@ -134,16 +191,6 @@ def _slope(node: Any, axis: int, spacing: Any, edge_order: int) -> Any:
         high = ops.negative(_end(part(size - 1), part(size - 2), part(size - 3), last, before_last))
     made = ops.cast(ops.concatenate([low, inner, high], axis), node.dtype)
     return ops.assert_shape(made, node.shape)
-
-
-def _long_enough(node: Any, axis: int, least: int) -> Any:
-    """The array, with a run-time guard where only that can tell that an axis has enough elements."""
-    size = node.shape[axis]
-    text = f"gradient: axis {axis} of {shape_text(node.shape)} has fewer than {least} elements"
-    if dims.at_least(size, least) is False:
-        raise ShapeError(text, where=user_line())
-    needed = (*node.shape[:axis], dims.maximum(size, least), *node.shape[axis + 1 :])
-    return ops.assert_shape(node, needed, text)
 
 
 def _uneven(left: Any, middle: Any, right: Any, before: Any, after: Any) -> Any:

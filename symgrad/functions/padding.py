@@ -15,7 +15,7 @@ from symgrad import ops, types
 from symgrad.dims import Dim
 from symgrad.errors import ShapeError, TraceError
 from symgrad.functions.axes import along, float_node
-from symgrad.functions.sorting import median
+from symgrad.functions.quantiles import median
 from symgrad.node import Node
 from symgrad.ops.structure import Range
 from symgrad.provenance import user_line
@@ -41,11 +41,11 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **options: Any) -> A
     unknown = sorted(set(options) - set(_OPTIONS.get(mode, ())))
     if unknown:
         raise TraceError(f"pad: mode {mode!r} has no option {', '.join(unknown)}", where=user_line())
-    if options.get("reflect_type", "even") != "even":
+    if options.get("reflect_type", "even") not in ("even", "odd"):
         raise TraceError(
-            f"pad: reflect_type={options['reflect_type']!r} is not supported",
+            f"pad: reflect_type={options['reflect_type']!r} is neither 'even' nor 'odd'",
             where=user_line(),
-            hint="2 * edge minus the even reflection is the odd one",
+            hint="reflect_type='odd'",
         )
     widths = _widths(pad_width, node.ndim)
     if mode == "constant" and _is_number(options.get("constant_values", 0)):
@@ -105,19 +105,38 @@ def _constant(node: Any, axis: int, low: int, high: int, constant_values: Any) -
 
 
 # -- repeated elements ----------------------------------------------------------------------------------------------
-def _repeated(formula: Callable[[Any, Any, Any], Any]) -> Callable[..., Any]:
-    """A mode that gathers elements; ``formula(position, size, modulus)`` gives where from, position 0 being the first."""
+def _repeated(formula: Callable[[Any, Any, Any], Any], period: Any = None) -> Callable[..., Any]:
+    """A mode that gathers elements; ``formula(position, size, library)`` gives where from, position 0 being the first."""
 
     def mode(node: Any, axis: int, low: int, high: int, reflect_type: str = "even") -> Any:
         size = node.shape[axis]
-        if isinstance(size, Dim):
-            positions = ops.subtract(ops.iota(low + size + high), low)
-            return along(node, axis, formula(positions, ops.dim_value(size), ops))
-        if size == 0:
-            raise ShapeError(f"pad: axis {axis} is empty and has no element to repeat", where=user_line())
-        return along(node, axis, formula(np.arange(-low, size + high), size, np))
+        lib, length, positions = _places(node, axis, low, high)
+        made = along(node, axis, formula(positions, length, lib))
+        if reflect_type == "even":
+            return made
+        whole = lib.maximum(period(length), 1)
+        turned = lib.greater_equal(lib.remainder(positions, whole), length)
+        first, last = (ops.expand_dims(along(node, axis, end), axis) for end in (0, -1))
+        rest = node.ndim - axis - 1
+        turned, turns = (
+            ops.reshape(ops.as_node(one), (low + size + high, *([1] * rest)))
+            for one in (turned, lib.floor_divide(positions, whole))
+        )
+        mirrored = ops.where(turned, ops.subtract(ops.multiply(2, last), made), made)
+        rise = ops.multiply(2, ops.subtract(last, first))
+        return ops.add(mirrored, ops.multiply(ops.cast(turns, node.dtype), rise))
 
     return mode
+
+
+def _places(node: Any, axis: int, low: int, high: int) -> tuple[Any, Any, Any]:
+    """Positions from before the first element to behind the last: as numbers, or as expressions of a dynamic size."""
+    size = node.shape[axis]
+    if isinstance(size, Dim):
+        return ops, ops.dim_value(size), ops.subtract(ops.iota(low + size + high), low)
+    if size == 0:
+        raise ShapeError(f"pad: axis {axis} is empty and has no element to repeat", where=user_line())
+    return np, size, np.arange(-low, size + high)
 
 
 def _reflect(position: Any, size: Any, lib: Any) -> Any:
@@ -170,8 +189,8 @@ def _statistic(reduce: Callable[..., Any]) -> Callable[..., Any]:
 _MODES: dict[str, Callable[..., Any]] = {
     "constant": _constant,
     "edge": _repeated(_edge),
-    "reflect": _repeated(_reflect),
-    "symmetric": _repeated(_symmetric),
+    "reflect": _repeated(_reflect, lambda size: 2 * (size - 1)),
+    "symmetric": _repeated(_symmetric, lambda size: 2 * size),
     "wrap": _repeated(_wrap),
     "linear_ramp": _linear_ramp,
     "mean": _statistic(ops.mean),

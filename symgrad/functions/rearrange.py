@@ -29,6 +29,7 @@ __all__ = [
     "flip",
     "fliplr",
     "flipud",
+    "matrix_transpose",
     "moveaxis",
     "ravel",
     "repeat",
@@ -41,6 +42,7 @@ __all__ = [
     "swapaxes",
     "tile",
     "transpose",
+    "unstack",
 ]
 
 
@@ -76,6 +78,28 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
     one, other = axis_of(axis1, node.ndim, "swapaxes"), axis_of(axis2, node.ndim, "swapaxes")
     order[one], order[other] = other, one
     return ops.transpose(node, order)
+
+
+def matrix_transpose(x: Any) -> Any:
+    """The last two axes exchanged."""
+    node = ops.as_node(x)
+    if node.ndim < 2:
+        raise ShapeError(f"matrix_transpose: {shape_text(node.shape)} is no matrix", where=user_line())
+    return swapaxes(node, -1, -2)
+
+
+def unstack(x: Any, *, axis: int = 0) -> tuple[Any, ...]:
+    """The slices of an axis of fixed size."""
+    node = ops.as_node(x)
+    own = axis_of(axis, node.ndim, "unstack")
+    size = node.shape[own]
+    if isinstance(size, Dim):
+        raise TraceError(
+            f"unstack: the number of slices, {size}, must be known while tracing",
+            where=user_line(),
+            hint="use array operations over the axis, or give the axis a fixed size",
+        )
+    return tuple(along(node, own, k) for k in range(size))
 
 
 def _distinct_axes(axes: Any, rank: int, who: str) -> list[int]:

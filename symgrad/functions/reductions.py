@@ -139,21 +139,22 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
         made = ops.mean(node, axis, keepdims)
         total = ops.broadcast_to(count_along(node, axis, node.dtype, "average"), made.shape)
     else:
-        node, share = ops.as_nodes([node, _spread_weights(node, axis, weights)], who="average")
+        node, share = ops.as_nodes([node, spread_weights(node, axis, weights, "average")], who="average")
         total = ops.sum(ops.broadcast_to(share, node.shape), axis, keepdims)
         made = ops.divide(ops.sum(ops.multiply(node, share), axis, keepdims), total)
     return (made, total) if returned else made
 
 
-def _spread_weights(node: Any, axis: Any, weights: Any) -> Any:
+def spread_weights(node: Any, axis: Any, weights: Any, who: str) -> Any:
+    """Weights of an array's shape, or of the sizes of its axes, as they broadcast with the array."""
     share = ops.as_node(weights)
     if types.same_shape(share.shape, node.shape):
         return share
-    wanted = [axis] if isinstance(axis, int) else list(axis or ())
+    wanted = [axis] if isinstance(axis, int) else list(range(node.ndim) if axis is None else axis)
     axes = [one % node.ndim for one in wanted if -node.ndim <= one < node.ndim]
     if len(axes) != share.ndim or not types.same_shape(share.shape, tuple(node.shape[one] for one in axes)):
         raise ShapeError(
-            f"average: weights of shape {shape_text(share.shape)} for {shape_text(node.shape)} along axis {axis}",
+            f"{who}: weights of shape {shape_text(share.shape)} for {shape_text(node.shape)} along axis {axis}",
             where=user_line(),
             hint="weights have the array's shape, or the sizes of the axes",
         )

@@ -21,16 +21,30 @@ import numpy as _numpy
 from symgrad import ops
 from symgrad.functions import FUNCTIONS, joining, matrices
 from symgrad.node import Node
+from symgrad.numpy import linalg
+from symgrad.numpy.windows import bartlett, blackman, hamming, hanning, kaiser
 from symgrad.ops.coerce import is_symbolic
 
 __all__ = [
     "arange",
     "array",
+    "asanyarray",
     "asarray",
+    "ascontiguousarray",
+    "bartlett",
+    "blackman",
+    "c_",
+    "diag_indices",
+    "empty",
     "eye",
+    "fromfunction",
     "full",
+    "hamming",
+    "hanning",
     "identity",
     "indices",
+    "kaiser",
+    "linalg",
     "ones",
     "r_",
     "tri",
@@ -69,9 +83,27 @@ def asarray(value: Any, dtype: Any = None) -> Any:
     return ops.array(value, dtype) if is_symbolic(value) else _numpy.asarray(value, dtype=dtype)
 
 
+def asanyarray(value: Any, dtype: Any = None) -> Any:
+    """NumPy's ``asanyarray``; an expression stays itself."""
+    return ops.array(value, dtype) if is_symbolic(value) else _numpy.asanyarray(value, dtype=dtype)
+
+
+def ascontiguousarray(value: Any, dtype: Any = None) -> Any:
+    """NumPy's ``ascontiguousarray``; of an expression only that it has one axis at least."""
+    if not is_symbolic(value):
+        return _numpy.ascontiguousarray(value, dtype=dtype)
+    made = ops.array(value, dtype)
+    return ops.reshape(made, -1) if made.ndim == 0 else made
+
+
 def zeros(shape: Any, dtype: Any = float) -> Any:
     """NumPy's ``zeros``; sizes may be dynamic."""
     return ops.zeros(shape, dtype) if is_symbolic(shape) else _numpy.zeros(shape, dtype=dtype)
+
+
+def empty(shape: Any, dtype: Any = float) -> Any:
+    """NumPy's ``empty``; sizes may be dynamic, and the elements are zeros then."""
+    return ops.zeros(shape, dtype) if is_symbolic(shape) else _numpy.empty(shape, dtype=dtype)
 
 
 def ones(shape: Any, dtype: Any = float) -> Any:
@@ -118,6 +150,16 @@ def indices(dimensions: Any, dtype: Any = int, sparse: bool = False) -> Any:
     return grids if sparse else ops.stack(grids)
 
 
+def diag_indices(n: Any, ndim: int = 2) -> Any:
+    """NumPy's ``diag_indices``; the size may be dynamic."""
+    return (ops.iota(n),) * ndim if is_symbolic(n) else _numpy.diag_indices(n, ndim)
+
+
+def fromfunction(function: Any, shape: Any, *, dtype: Any = float, **kwargs: Any) -> Any:
+    """NumPy's ``fromfunction``: the function of the positions; sizes may be dynamic."""
+    return function(*indices(shape, dtype), **kwargs)
+
+
 class _RowConcatenation:
     """``r_[a, b, 1.0]``: scalars and vectors joined; slices as NumPy's."""
 
@@ -130,3 +172,17 @@ class _RowConcatenation:
 
 
 r_ = _RowConcatenation()
+
+
+class _ColumnConcatenation:
+    """``c_[a, b]``: vectors as columns beside matrices; slices as NumPy's."""
+
+    def __getitem__(self, key: Any) -> Any:
+        parts = key if isinstance(key, tuple) else (key,)
+        if not is_symbolic(parts):
+            return _numpy.c_[key]
+        ready = [_numpy.r_[part] if isinstance(part, slice) else part for part in parts]
+        return joining.column_stack(ready)
+
+
+c_ = _ColumnConcatenation()

@@ -78,6 +78,7 @@ from symgrad.ops.elementwise import (
 )
 from symgrad.ops.gamma import beta, betaln, gamma, gammasgn
 from symgrad.ops.indexing import gather, one_hot, scatter_add, scatter_set
+from symgrad.ops.linalg import cholesky, det, inv, slogdet
 from symgrad.ops.numeric import (
     cbrt,
     copysign,
@@ -144,5 +145,6 @@ from symgrad.ops.structure import (
     zeros_like,
 )
 from symgrad.ops.structure import slice_ as slice
+from symgrad.ops.systems import solve, solve_triangular
 
 __all__ = [name for name in dir() if not name.startswith("_")]

@@ -20,6 +20,7 @@ from symgrad.node import Node, apply
 from symgrad.opdef import Constant, Derivative, Gate, Infer, Kind, Linear, OpDef, Partials, Sample, register
 from symgrad.ops import coerce, scalar, source
 from symgrad.ops.squares import is_sum_of_squares
+from symgrad.ops.structure import broadcast_to
 from symgrad.provenance import user_line
 from symgrad.types import BOOL, FLOAT64, DType
 
@@ -52,18 +53,24 @@ class Elementwise:
         self._direct: set[Any] = set()  # operand types seen to need no conversion
 
     def __call__(self, *args: Any) -> Any:
-        # The common case first: operands that need no conversion.
+        # The common cases first: operands that need no conversion, and one beside a Python number or a scalar.
+        if len(args) != self.arity:
+            raise TypeError(f"{self.op.name} takes {self.arity} operands ({len(args)} given)")
         kind = getattr(args[0], "type", None)
-        if (
-            kind not in self._direct
-            or (len(args) == 2 and getattr(args[1], "type", None) is not kind)
-            or len(args) != self.arity
-        ):
-            if len(args) != self.arity:
-                raise TypeError(f"{self.op.name} takes {self.arity} operands ({len(args)} given)")
-            args = tuple(self._prepare(args))
-            if self._accepts(args[0].type.dtype):
-                self._direct.add(args[0].type)
+        if kind in self._direct:
+            if self.arity == 1:
+                return apply(self.op, args)
+            if self.arity == 2:
+                other = _like(args[1], kind)
+                if other is not None:
+                    return apply(self.op, (args[0], other))
+        elif self.arity == 2 and getattr(args[1], "type", None) in self._direct:
+            other = _like(args[0], args[1].type)
+            if other is not None:
+                return apply(self.op, (other, args[1]))
+        args = tuple(self._prepare(args))
+        if self._accepts(args[0].type.dtype):
+            self._direct.add(args[0].type)
         return apply(self.op, args)
 
     def _accepts(self, dtype: DType) -> bool:
@@ -106,6 +113,22 @@ class Elementwise:
 
     def __repr__(self) -> str:
         return f"<elementwise {self.op.name}>"
+
+
+def _like(value: Any, kind: Any) -> Any:
+    """An operand of another one's type, from one of this type, or from a scalar that takes it; None for all others."""
+    own = value.type if isinstance(value, Node) else None
+    if own is kind:
+        return value
+    if own is None:
+        if value.__class__ is not float and (value.__class__ is not int or kind.dtype is BOOL):
+            return None
+        if value.__class__ is float and not types.is_float(kind.dtype):
+            return None
+        value = coerce.as_node(value, kind.dtype)
+    elif own.shape or own.dtype is not kind.dtype:
+        return None
+    return broadcast_to(value, kind.shape)
 
 
 ELEMENTWISE: dict[str, Elementwise] = {}
@@ -251,7 +274,6 @@ power = declare(
     math=lambda a, b: a**b,
     partial=_power_partial,
     domain=((0.3, 3.0), (-2.5, 2.5)),
-    lowering="libm",
 )
 square = declare(
     "square", 1, Rule.NUMBER, np.square, math=lambda a: a**2, partial=lambda node, i: multiply(2, node.inputs[0])
@@ -310,7 +332,6 @@ exp2 = declare(
     np.exp2,
     math=lambda x: 2**x,
     partial=lambda node, i: multiply(np.log(2).item(), node),
-    lowering="libm",
 )
 expm1 = declare(
     "expm1",
@@ -319,14 +340,13 @@ expm1 = declare(
     np.expm1,
     math=lambda x: _sympy("exp")(x) - 1,
     partial=lambda node, i: exp(node.inputs[0]),
-    lowering="libm",
 )
 log = unary("log", np.log, "log", (0.2, 5.0))
-log2 = declare("log2", 1, Rule.FLOAT, np.log2, math=lambda x: _sympy("log")(x, 2), domain=(0.2, 5.0), lowering="libm",
+log2 = declare("log2", 1, Rule.FLOAT, np.log2, math=lambda x: _sympy("log")(x, 2), domain=(0.2, 5.0),
                partial=lambda node, i: divide(1 / np.log(2).item(), node.inputs[0]))  # fmt: skip
-log10 = declare("log10", 1, Rule.FLOAT, np.log10, math=lambda x: _sympy("log")(x, 10), domain=(0.2, 5.0), lowering="libm",
+log10 = declare("log10", 1, Rule.FLOAT, np.log10, math=lambda x: _sympy("log")(x, 10), domain=(0.2, 5.0),
                 partial=lambda node, i: divide(1 / np.log(10).item(), node.inputs[0]))  # fmt: skip
-log1p = declare("log1p", 1, Rule.FLOAT, np.log1p, math=lambda x: _sympy("log")(1 + x), domain=(-0.8, 4.0), lowering="libm",
+log1p = declare("log1p", 1, Rule.FLOAT, np.log1p, math=lambda x: _sympy("log")(1 + x), domain=(-0.8, 4.0),
                 partial=lambda node, i: divide(1, add(1, node.inputs[0])))  # fmt: skip
 
 
@@ -384,7 +404,7 @@ def power_log(x: Node, y: Node, order: int) -> Any:
 # -- trigonometry and hyperbolic functions --------------------------------------------------------------------------
 sin = unary("sin", np.sin, "sin", (-6.0, 6.0))
 cos = unary("cos", np.cos, "cos", (-6.0, 6.0))
-tan = unary("tan", np.tan, "tan", (-1.4, 1.4), lowering="libm")
+tan = unary("tan", np.tan, "tan", (-1.4, 1.4))
 
 
 def _circle(x: Any) -> Any:
@@ -398,7 +418,6 @@ arcsin = unary(
     "asin",
     (-0.9, 0.9),
     partial=lambda node, i: divide(1, _circle(node.inputs[0])),
-    lowering="libm",
 )
 arccos = unary(
     "arccos",
@@ -406,9 +425,8 @@ arccos = unary(
     "acos",
     (-0.9, 0.9),
     partial=lambda node, i: divide(-1, _circle(node.inputs[0])),
-    lowering="libm",
 )
-arctan = unary("arctan", np.arctan, "atan", lowering="libm")
+arctan = unary("arctan", np.arctan, "atan")
 
 
 def _arctan2_partial(node: Node, i: int) -> Any:
@@ -426,7 +444,6 @@ hypot: Elementwise = declare(
     math=lambda a, b: _sympy("sqrt")(a**2 + b**2),
     partial=lambda node, i: where(not_equal(node, 0), divide(node.inputs[i], node), 0),
     domain=((0.3, 3.0), (-3.0, -0.3)),
-    lowering="libm",
 )
 arctan2 = declare(
     "arctan2",
@@ -436,14 +453,11 @@ arctan2 = declare(
     math=_sympy("atan2"),
     partial=_arctan2_partial,
     domain=((0.2, 3.0), (-3.0, 3.0)),
-    lowering="libm",
 )
-sinh = unary("sinh", np.sinh, "sinh", lowering="libm")
-cosh = unary("cosh", np.cosh, "cosh", lowering="libm")
+sinh = unary("sinh", np.sinh, "sinh")
+cosh = unary("cosh", np.cosh, "cosh")
 tanh = unary("tanh", np.tanh, "tanh")
-arcsinh = unary(
-    "arcsinh", np.arcsinh, "asinh", partial=lambda node, i: divide(1, hypot(1, node.inputs[0])), lowering="libm"
-)
+arcsinh = unary("arcsinh", np.arcsinh, "asinh", partial=lambda node, i: divide(1, hypot(1, node.inputs[0])))
 
 
 def _arccosh_partial(node: Node, i: int) -> Any:
@@ -451,14 +465,13 @@ def _arccosh_partial(node: Node, i: int) -> Any:
     return divide(1, multiply(sqrt(subtract(x, 1)), sqrt(add(x, 1))))
 
 
-arccosh = unary("arccosh", np.arccosh, "acosh", (1.3, 5.0), partial=_arccosh_partial, lowering="libm")
+arccosh = unary("arccosh", np.arccosh, "acosh", (1.3, 5.0), partial=_arccosh_partial)
 arctanh = unary(
     "arctanh",
     np.arctanh,
     "atanh",
     (-0.9, 0.9),
     partial=lambda node, i: divide(1, multiply(subtract(1, node.inputs[0]), add(1, node.inputs[0]))),
-    lowering="libm",
 )
 
 
@@ -468,10 +481,8 @@ def _erf_partial(node: Node, i: int) -> Any:
     return multiply(2 / np.sqrt(np.pi).item(), exp(negative(multiply(x, x))))
 
 
-erf = unary("erf", scipy_special("erf"), "erf", partial=_erf_partial, lowering="libm")
-erfc = unary(
-    "erfc", scipy_special("erfc"), "erfc", partial=lambda node, i: negative(_erf_partial(node, i)), lowering="libm"
-)
+erf = unary("erf", scipy_special("erf"), "erf", partial=_erf_partial)
+erfc = unary("erfc", scipy_special("erfc"), "erfc", partial=lambda node, i: negative(_erf_partial(node, i)))
 
 
 def _expit_math(x: Any) -> Any:
@@ -534,7 +545,6 @@ gammaln = unary(
     "loggamma",
     (0.5, 6.0),
     partial=lambda node, i: digamma(node.inputs[0]),
-    lowering="libm",
 )
 
 
@@ -619,7 +629,6 @@ remainder = declare(
     math=_sympy("Mod"),
     partial=_remainder_partial,
     domain=((0.2, 5.0), (1.1, 2.9)),
-    lowering="libm",
 )
 
 floor_divide: Elementwise = declare(
@@ -629,7 +638,6 @@ floor_divide: Elementwise = declare(
     np.floor_divide,
     partial=Constant(connected=True),
     domain=((0.2, 5.0), (1.1, 2.9)),
-    lowering="libm",
 )
 
 # -- comparisons and logic ------------------------------------------------------------------------------------------

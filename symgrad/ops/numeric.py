@@ -266,7 +266,6 @@ fmod = declare(
     math=_fmod_math,
     partial=lambda node, i: 1.0 if i == 0 else negative(rint(divide(subtract(node.inputs[0], node), node.inputs[1]))),
     domain=((0.2, 5.0), (1.1, 2.9)),
-    lowering="libm",
 )
 
 

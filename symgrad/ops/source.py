@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -40,19 +41,33 @@ _SMALL = 256  # bytes up to which a constant is compared by its bytes rather tha
 _uids = itertools.count()
 
 
+_large: WeakValueDictionary[tuple[Any, ...], np.ndarray[Any, Any]] = WeakValueDictionary()
+
+
 class Literal:
-    """A read-only array that compares by element type, shape and bit pattern (so NaN equals itself, 0.0 is not -0.0)."""
+    """A read-only array that compares by element type, shape and bit pattern (so NaN equals itself, 0.0 is not -0.0).
+
+    A large array that some literal has already is not copied again, however often a function that closes over it is traced.
+    """
 
     __slots__ = ("_hash", "array", "key")
 
     def __init__(self, array: np.ndarray[Any, Any]) -> None:
-        if array.flags.writeable or not array.flags.c_contiguous:
+        if not array.flags.c_contiguous:
             array = array.copy(order="C")
-            array.flags.writeable = False
-        content = array.tobytes() if array.nbytes <= _SMALL else blake2b(array.data, digest_size=16).digest()
-        self.array = array
-        self.key = (array.dtype.char, array.shape, content)
-        self._hash = hash(self.key)
+        key = _bits(array)
+        known = _large.get(key)
+        if known is None:
+            known = array
+            if array.flags.writeable or array.base is not None:
+                known = array.copy()
+                known.flags.writeable = False
+                key = _bits(known) if array.nbytes > _SMALL else key  # somebody may have written to it meanwhile
+            if array.nbytes > _SMALL:
+                known = _large.setdefault(key, known)
+        self.array = known
+        self.key = key
+        self._hash = hash(key)
 
     def __hash__(self) -> int:
         return self._hash
@@ -62,6 +77,11 @@ class Literal:
 
     def __repr__(self) -> str:
         return f"Literal({self.array!r})"
+
+
+def _bits(array: np.ndarray[Any, Any]) -> tuple[Any, ...]:
+    content = array.tobytes() if array.nbytes <= _SMALL else blake2b(array.data, digest_size=16).digest()
+    return array.dtype.char, array.shape, content
 
 
 class ConstantAttrs(NamedTuple):
@@ -262,7 +282,7 @@ def iota(size: Size) -> Any:
     """The int64 vector 0 .. size-1."""
     if isinstance(size, int) and size < 0:
         raise ShapeError(f"iota: negative size {size}")
-    return apply(IOTA, (), IotaAttrs(size))
+    return apply(IOTA, (), IotaAttrs(size if isinstance(size, Dim) else types.as_shape((size,))[0]))
 
 
 def basis(kind: TensorType) -> Any:

@@ -212,8 +212,14 @@ def broadcast_to(x: Any, shape: Any) -> Any:
     node, target = coerce.as_node(x), types.as_shape(shape)
     if types.same_shape(node.shape, target):
         return node
+    offset = len(target) - len(node.shape)
+    if offset >= 0:
+        for own, size in zip(node.shape, target[offset:], strict=True):
+            if own.__class__ is not int or (own != 1 and (size.__class__ is not int or own != size)):
+                break
+        else:  # the common case: no sizes that only a guard can compare
+            return apply(BROADCAST_TO, (node,), ShapeAttrs(target))
     guarded = coerce.broadcast_shapes([node.shape, target], "broadcast_to")
-    offset = len(target) - node.ndim
     if len(guarded) == len(target):
         # sizes that only a guard can compare take the target's name first
         agreed = tuple(

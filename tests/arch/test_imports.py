@@ -26,6 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "variables",
         "symbols",
         "numpy",
+        "array_api",
         "scipy",
         "linalg",
         "nn",
@@ -43,6 +44,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 DOORS = {
     "node": {"opdef"},  # saved nodes find their operation by name
     "ops.coerce": {"ops"},
+    "functions.calling": {"transforms.vmap"},  # np.apply_along_axis
     "expr": {"bridge.numpy", "bridge.sympy", "saving"},  # operators and conversions of the user's expressions
     "diff.custom": {"truth"},  # a rule is checked at once at a point that the user gives
     "diff.rules": {"truth"},  # or beside the operation that it is for

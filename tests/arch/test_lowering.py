@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from symgrad import ops, types
 from symgrad.backend import find_backend
 from symgrad.errors import CompileError
 from symgrad.node import apply, topological
-from symgrad.opdef import REGISTRY
+from symgrad.opdef import REGISTRY, Kind
 from symgrad.ops.source import parameter
 
 find_backend("llvm")  # registers everything that registers anything
@@ -85,6 +86,35 @@ def test_refused_with_a_reason(name: str, target: str) -> None:
     with pytest.raises(CompileError) as caught:
         code(case_of(name), target)
     assert caught.value.what == f"{name}: no machine code for float64 operands"
+
+
+def _libm_called(name: str) -> set[str]:
+    """Functions of the C library that code for a vector of numbers calls, but on lanes that are rare."""
+    op = REGISTRY[name]
+    sample = next(iter(op.samples(np.random.default_rng(3))))
+    inputs = [sg.symbol(f"x{k}", ("n",), str(np.asarray(a).dtype)) for k, a in enumerate(sample.arrays)]
+    text = code(Case(apply(op, tuple(inputs), sample.attrs), tuple(inputs)), "x86-64-v3").text
+    called: set[str] = set()
+    for function in re.split(r"^(?=define )", text, flags=re.MULTILINE):
+        if not re.match(r"define [^@]*@mathlib\.", function):
+            called.update(re.findall(r"call (?:double|float) @([a-z0-9]+)\(", function))
+    return called
+
+
+ELEMENTWISE = sorted(
+    name for name, op in REGISTRY.items()
+    if op.kind is Kind.ELEMENTWISE and op.lowering != "host" and list(op.samples(np.random.default_rng(3)))
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_labels_are_true(name: str) -> None:
+    assert (REGISTRY[name].lowering == "libm") == bool(_libm_called(name))
+
+
+def test_few_operations_call_libm() -> None:
+    assert {name for name, op in REGISTRY.items() if op.lowering == "libm"} == {"gamma"}
+    assert _libm_called("gamma") == {"tgamma"}
 
 
 def test_few_operations_are_refused() -> None:

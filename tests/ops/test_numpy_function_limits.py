@@ -213,11 +213,11 @@ def test_refused(what):
 
 
 @pytest.mark.parametrize(
-    "call", [lambda: np.unique(x), lambda: np.nonzero(x), lambda: np.allclose(x, x), lambda: np.put(x, 0, 1.0)]
+    "call", [lambda: np.unique(x), lambda: np.nonzero(x), lambda: np.roots(x), lambda: np.put(x, 0, 1.0)]
 )
 def test_functions_that_no_expression_can_have(call):
     with pytest.raises(
-        sg.TraceError, match=r"does not work on expressions: (the size of|its result|it changes)"
+        sg.TraceError, match=r"does not work on expressions: (the size of|its numbers|it changes)"
     ) as caught:
         call()
     assert caught.value.hint

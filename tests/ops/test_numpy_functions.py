@@ -20,6 +20,7 @@ from symgrad.functions import (
     joining,
     matrices,
     padding,
+    quantiles,
     rearrange,
     reductions,
     selection,
@@ -412,5 +413,7 @@ def test_derivatives(name):
 def test_every_function_is_called():
     """Each of NumPy's functions that expressions have is in a row, under its own name or an alias."""
     source = inspect.getsource(inspect.getmodule(test_every_function_is_called))
-    modules = (creation, differences, joining, matrices, padding, rearrange, reductions, selection, sorting)
-    assert [name for module in modules for name in module.__all__ if f"np.{name}(" not in source] == []
+    modules = (creation, differences, joining, matrices, padding, quantiles, rearrange, reductions, selection, sorting)
+    elsewhere = {"cumulative_prod", "cumulative_sum", "matrix_transpose", "unstack", "unwrap"}
+    names = [name for module in modules for name in module.__all__ if name not in elsewhere]
+    assert [name for name in names if f"np.{name}(" not in source] == []

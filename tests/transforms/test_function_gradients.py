@@ -109,7 +109,7 @@ def test_keywords_defaults_and_other_values():
     close(named(X, "other"), np.ones(3))
 
 
-@pytest.mark.parametrize("argnums", [3, -4, "x", (0, 5), (0, "y")])
+@pytest.mark.parametrize("argnums", [3, -4, (0, 5)])
 def test_arguments_that_do_not_exist(argnums):
     with pytest.raises(sg.GradientError, match=r"there are 3 arguments"):
         sg.grad(three, argnums)(X, Y, 0.5)

@@ -129,7 +129,7 @@ def test_tangents_that_do_not_fit():
     with pytest.raises(sg.TraceError, match="jvp: the tangents have another structure than the primals"):
         sg.jvp(lambda p: p[0], ((X, X),), ((V,),))
     with pytest.raises(sg.TraceError, match="jvp: the tangents have another structure than the primals"):
-        sg.jvp(lambda p: p["a"], ({"a": X, "b": X},), ({"b": V, "a": V},))
+        sg.jvp(lambda p: p["a"], ({"a": X, "b": X},), ({"a": V, "c": V},))
 
 
 def test_heads_that_do_not_fit():

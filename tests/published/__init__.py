@@ -1,0 +1,1 @@
+"""Functions that others published, written in plain NumPy from their formulas, by field."""
