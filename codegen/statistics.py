@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from codegen.driver import Compiled
-from codegen.lower.loopir import Along, Buffer, Copy, Fill, For, Let, Load, Nest, Product, Scatter, Store
+from codegen.lower.loopir import Along, Blocked, Buffer, Copy, Fill, For, Let, Load, Nest, Product, Scatter, Store
 from symgrad import dims
 from symgrad.dims import Size
 from symgrad.graph import Graph
@@ -51,7 +51,17 @@ def _sum(values: Any) -> Size:
     return total
 
 
+def _of_blocks(stage: Blocked, figure: Callable[[Any], Size]) -> Size:
+    """A figure of all blocks together."""
+    one = _sum(figure(inside) for inside in stage.stages)
+    if isinstance(stage.size, int):
+        return one * (stage.extent // stage.length)
+    return dims.substitute(one, dict.fromkeys(dims.atoms_of(stage.size), stage.extent))
+
+
 def _stage_flops(stage: Any) -> Size:
+    if isinstance(stage, Blocked):
+        return _of_blocks(stage, _stage_flops)
     if isinstance(stage, Nest):
         return _block_flops(stage.body)
     if isinstance(stage, Product):
@@ -73,6 +83,8 @@ def _block_flops(body: Sequence[Any]) -> Size:
 
 
 def _stage_bytes(stage: Any) -> Size:
+    if isinstance(stage, Blocked):
+        return _of_blocks(stage, _stage_bytes)
     if isinstance(stage, Nest):
         return _block_bytes(stage.body)
     if isinstance(stage, Product):

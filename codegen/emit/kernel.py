@@ -15,18 +15,34 @@ from codegen.emit.stages import emit_call, emit_check, emit_copy, emit_fill, emi
 from codegen.llvm.builder import Function, Int, Module
 from codegen.llvm.types import I32, I64, POINTER, Value
 from codegen.lower.arena import Arena, lay_out, stage_uses
-from codegen.lower.loopir import Along, Buffer, Call, Check, Copy, Fill, Guard, Nest, Product, Program, Report
+from codegen.lower.loopir import (
+    Along,
+    Blocked,
+    Buffer,
+    Call,
+    Check,
+    Copy,
+    Fill,
+    Guard,
+    Nest,
+    Product,
+    Program,
+    Report,
+    flattened,
+)
 from codegen.signature import KernelSpec, element_type, emit_size
 from codegen.target import Target
+from symgrad import dims
 from symgrad.dims import Atom, Dim, Size
 
 __all__ = ["emit_kernel"]
 
 
-def emit_kernel(program: Program, spec: KernelSpec, target: Target) -> tuple[Module, Arena]:
-    """The module of a kernel, and the layout of its workspace."""
-    module = Module(target)
-    extra = max((product_workspace(stage, target) for stage in program.stages if isinstance(stage, Product)), default=0)
+def emit_kernel(program: Program, spec: KernelSpec, target: Target, contract: bool = True) -> tuple[Module, Arena]:
+    """The module of a kernel, and the layout of its workspace; ``contract``: products and sums may be fused."""
+    module = Module(target, contract)
+    products = [stage for stage in flattened(program.stages) if isinstance(stage, Product)]
+    extra = max((product_workspace(stage, target) for stage in products), default=0)
     arena = lay_out(program, extra)
     _Body(module, program, spec, arena).emit()
     _emit_workspace(module, spec, arena)
@@ -102,10 +118,12 @@ class _Body:
         f.ret(status)
         f.enter(go_on)
 
-    def _stage(self, stage: Any, position: int) -> None:
+    def _stage(self, stage: Any, position: int | str) -> None:
         f, pointers = self.f, self.pointers
         if isinstance(stage, Nest):
             self._call_nest(stage, position)
+        elif isinstance(stage, Blocked):
+            self._blocks(stage, position)
         elif isinstance(stage, Product):
             emit_product_stage(f, stage, pointers, self.size_of, f["work"])
         elif isinstance(stage, Call):
@@ -122,22 +140,36 @@ class _Body:
             found = f.load(pointers[stage.buffer.name], I64)
             self._stop_if(f.icmp("ne", found, 0), f.convert("trunc", found, I32))
 
+    def _blocks(self, stage: Blocked, position: int | str) -> None:
+        """A loop over blocks; what depends on the block is computed inside it."""
+        f, outer = self.f, (self.sizes, self.known)
+        extent = self.size_of(stage.extent)
+        with f.loop(0, extent, stage.length) as loop:
+            own: dict[Atom, Int] = dict.fromkeys(dims.atoms_of(stage.start), loop.index)
+            left = f.minimum(stage.length, f.sub(extent, loop.index)) if isinstance(stage.size, Dim) else stage.length
+            own |= dict.fromkeys(dims.atoms_of(stage.size), left)
+            self.sizes, self.known = {**self.sizes, **own}, dict(self.known)
+            for k, one in enumerate(stage.stages):
+                self._stage(one, f"{position}_{k}")
+        self.sizes, self.known = outer
+
     # -- nests -----------------------------------------------------------------------------------------------------
-    def _call_nest(self, nest: Nest, position: int) -> None:
+    def _call_nest(self, nest: Nest, position: int | str) -> None:
         """A nest as a function of the arrays that it touches and of the dimensions."""
         use = stage_uses(nest)
         buffers = sorted(use.reads | use.writes, key=lambda one: one.name)
         name = f"{self.spec.name}_nest{position}"
-        emit_nest(self.module, name, nest, buffers, self.spec)
-        dims = [self.sizes[atom] for atom in self.spec.dims]
-        self.f.call(name, [*(self.pointers[one.name] for one in buffers), *(self.f.i64(size) for size in dims)])
+        emit_nest(self.module, name, nest, buffers, list(self.sizes))
+        sizes = [self.f.i64(size) for size in self.sizes.values()]
+        self.f.call(name, [*(self.pointers[one.name] for one in buffers), *sizes])
 
 
-def emit_nest(module: Module, name: str, nest: Nest, buffers: Sequence[Buffer], spec: KernelSpec) -> Function:
-    """The function of one nest."""
+def emit_nest(module: Module, name: str, nest: Nest, buffers: Sequence[Buffer], atoms: Sequence[Atom]) -> Function:
+    """The function of one nest, of the buffers that it touches and the dimensions around it."""
     parameters = [(f"b_{one.name}", POINTER) for one in buffers]
-    f = module.function(name, [*parameters, *spec.dim_parameters()], attributes="noinline", distinct=True)
-    sizes: Mapping[Atom, Int] = {atom: f[f"n{k}"] for k, atom in enumerate(spec.dims)}
+    numbers = [(f"n{k}", I64) for k in range(len(atoms))]
+    f = module.function(name, [*parameters, *numbers], attributes="noinline", distinct=True)
+    sizes: Mapping[Atom, Int] = {atom: f[f"n{k}"] for k, atom in enumerate(atoms)}
     NestEmitter(f, {one.name: f[f"b_{one.name}"] for one in buffers}, sizes).run(nest.body)
     f.ret()
     return f
@@ -149,6 +181,10 @@ def _sizes(stage: Any) -> list[Size]:
         return [stage.left, stage.right]
     if isinstance(stage, Check):
         return [stage.base, *stage.strides, *stage.shape, stage.size]
+    if isinstance(stage, Blocked):
+        own = dims.atoms_of(stage.start) | dims.atoms_of(stage.size)
+        inside = [size for one in stage.stages for size in _sizes(one)]
+        return [stage.extent, *(size for size in inside if own.isdisjoint(dims.atoms_of(size)))]
     if isinstance(stage, Call):
         return [size for kind in stage.types for size in kind.shape]
     if isinstance(stage, Along):
@@ -158,8 +194,6 @@ def _sizes(stage: Any) -> list[Size]:
             *(one for view in (*stage.operands, stage.target) for one in (view.base, *view.strides)),
         ]
     if isinstance(stage, Product):
-        own: list[Size] = [stage.m, stage.n, stage.k, *stage.batch]
-        for view in (stage.a, stage.b, stage.c):
-            own += [view.base, *view.strides]
-        return own
+        places = [size for view in (stage.a, stage.b, stage.c) for size in (view.base, *view.strides)]
+        return [stage.m, stage.n, stage.k, *stage.batch, *places]
     return []

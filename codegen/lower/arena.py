@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from codegen.lower.loopir import (
     MEMORY,
     Along,
+    Blocked,
     Buffer,
     Call,
     Check,
@@ -49,6 +50,9 @@ def stage_uses(stage: Any) -> Use:
     """What memory a stage touches."""
     if isinstance(stage, Nest):
         return _nest_uses(stage)
+    if isinstance(stage, Blocked):
+        inside = [stage_uses(one) for one in stage.stages]
+        return Use(set().union(*(use.reads for use in inside)), set().union(*(use.writes for use in inside)))
     reads: set[Buffer] = set()
     writes: set[Buffer] = set()
     if isinstance(stage, Product):

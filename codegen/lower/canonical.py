@@ -7,7 +7,7 @@ results are row-major.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from operator import is_
 from typing import Any, NamedTuple
 
@@ -20,11 +20,14 @@ from symgrad.errors import CompileError
 from symgrad.node import Node, apply, topological
 from symgrad.opdef import REGISTRY
 from symgrad.ops.contraction import label_sizes
+from symgrad.ops.structure import Pick, whole
 from symgrad.provenance import SILENT, observed
 from symgrad.rewrite import EXACT, STABLE, Rule, rewrite
+from symgrad.rewrite.scaling import scaling_rules
 
 __all__ = ["Canonical", "canonical"]
 
+_FEW = 256  # places of an array that are written one by one
 _TYPICAL = 100  # the size that a dynamic dimension is taken for when orders are compared
 
 
@@ -35,8 +38,11 @@ class Canonical(NamedTuple):
     order: list[Node]
 
 
-def canonical(outputs: Sequence[Node], order: Sequence[Node] = ()) -> Canonical:
-    """The outputs, ready for lowering; ``order`` is the topological order of their nodes, where that is known."""
+def canonical(outputs: Sequence[Node], order: Sequence[Node] = (), fastmath: Set[str] = frozenset()) -> Canonical:
+    """The outputs, ready for lowering; ``order`` is the topological order of their nodes, where that is known.
+
+    ``reassoc`` in ``fastmath`` lets every numerical factor move, not only powers of two.
+    """
     with observed(SILENT):
         order = order or topological(outputs)
         if any(node.context is not None for node in order):
@@ -49,9 +55,19 @@ def canonical(outputs: Sequence[Node], order: Sequence[Node] = ()) -> Canonical:
         wanted = {name for rule in more for name in rule.ops}
         nodes = topological(stable)
         if not any(node.op.name in wanted for node in nodes):
-            return Canonical(stable, nodes)
+            return _scaled(stable, nodes, fastmath)
         made, _ = rewrite(stable, [*EXACT, *more])
-    return Canonical(made, topological(made))
+        return _scaled(made, topological(made), fastmath)
+
+
+def _scaled(outputs: list[Any], order: list[Node], fastmath: Set[str]) -> Canonical:
+    """The graph with its numerical factors moved, if that leaves fewer operations: shared ones can become different."""
+    moved, report = rewrite(outputs, [*EXACT, *scaling_rules("reassoc" in fastmath)], order=order)
+    if report.used:
+        after = topological(moved)
+        if len(after) < len(order):
+            return Canonical(moved, after)
+    return Canonical(outputs, order)
 
 
 def _without_context(outputs: Sequence[Node], order: Sequence[Node]) -> list[Node]:
@@ -160,6 +176,27 @@ def _batch_first(node: Node) -> Any:
     )
 
 
+def _known_places(node: Node) -> Any:
+    """Zeros with values added at a few places known beforehand: a placement of those values."""
+    base, updates, *indices = node.inputs
+    known = ops.uniform_value(base)
+    if known is None or known != 0 or any(one.op.name != "constant" for one in indices):
+        return None
+    axis, rank, count = node.attrs.axis, indices[0].ndim, len(indices)
+    sizes = node.shape[axis : axis + count]
+    arrays = [one.attrs.value.array for one in indices]
+    if arrays[0].size > _FEW or any(isinstance(size, Dim) for size in sizes):
+        return None
+    before, after = whole(node.shape)[:axis], whole(node.shape)[axis + count :]
+    parts = []
+    for place in np.ndindex(arrays[0].shape):
+        own = [Pick(int(array[place]) % size) for array, size in zip(arrays, sizes, strict=True)]
+        part = ops.slice(updates, (*before, *map(Pick, place), *after))
+        parts.append(((*before, *own, *after), part))
+    assert len(updates.shape) == len(before) + rank + len(after)
+    return ops.place(node.shape, parts)
+
+
 _FINITE = Rule("finite factor", ("masked_multiply", "zero_multiply"), _plain_product)
 _RULES = [
     _FINITE,
@@ -167,4 +204,5 @@ _RULES = [
     Rule("custom gradient", ("item",), _item),
     Rule("pairs", ("einsum",), _pairs),
     Rule("batch first", ("einsum",), _batch_first),
+    Rule("known places", ("scatter_add",), _known_places),
 ]

@@ -14,6 +14,7 @@ import numpy as np
 from codegen.lower.forms import Axis
 from codegen.lower.loopir import (
     Along,
+    Blocked,
     Buffer,
     Call,
     Check,
@@ -107,18 +108,33 @@ class _Machine:
             self.memory[stage.buffer][:] = 0
         elif isinstance(stage, Copy):
             self.memory[stage.target][:] = self.memory[stage.source]
-        elif isinstance(stage, Product):
+        else:
+            self._work(stage)
+        return 0
+
+    def _work(self, stage: Any) -> None:
+        if isinstance(stage, Product):
             self._product(stage)
         elif isinstance(stage, Along):
             self._along(stage)
         elif isinstance(stage, Call):
             self._call(stage)
+        elif isinstance(stage, Blocked):
+            self._blocks(stage)
         elif isinstance(stage, Nest):
             self.env, self.index = {}, {}
             self._block(stage.body)
         else:
             raise CompileError(f"the loop IR has no stage {type(stage).__name__}")
-        return 0
+
+    def _blocks(self, stage: Blocked) -> None:
+        extent = self.size(stage.extent)
+        for start in range(0, extent, stage.length):
+            size = min(stage.length, extent - start)
+            own = dict.fromkeys(dims.atoms_of(stage.start), start) | dict.fromkeys(dims.atoms_of(stage.size), size)
+            self.sizes = {**self.sizes, **own}
+            for one in stage.stages:
+                self.stage(one)
 
     def _strided(self, buffer: Buffer, base: Size, strides: Sequence[Size], shape: Sequence[int]) -> Array:
         whole = self.memory[buffer]

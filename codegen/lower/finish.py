@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 from codegen.lower.arena import stage_uses
+from codegen.lower.blocking import blocked
 from codegen.lower.loopir import (
     Buffer,
     Const,
@@ -22,6 +23,7 @@ from codegen.lower.loopir import (
     Store,
     statements,
 )
+from codegen.lower.reciprocals import share_reciprocals
 from symgrad.types import INT64
 
 __all__ = ["finish"]
@@ -29,9 +31,15 @@ __all__ = ["finish"]
 CHUNK = 250  # statements of straight-line code in one function: machine code costs more than linear time in them
 
 
-def finish(program: Program) -> Program:
-    """Write variables in place where nothing reads their old value any more, and cut long straight-line nests."""
-    return _chunked(_in_place(program))
+def finish(program: Program, fastmath: Set[str] = frozenset()) -> Program:
+    """Write variables in place where nothing reads their old value any more, form blocks, cut long straight-line nests.
+
+    ``reciprocal`` in ``fastmath`` asks for one division for each divisor.
+    """
+    changed = _in_place(program)
+    if "reciprocal" in fastmath:
+        changed = share_reciprocals(changed)
+    return _chunked(blocked(changed))
 
 
 # -- updates in place -----------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ but :class:`Product` and :class:`Call`, no allocation; buffers are named and lai
 Grammar ::
 
     program   = stage*
-    stage     = Check | Guard | Report | Fill | Copy | Product | Along | Call | Nest
+    stage     = Check | Guard | Report | Fill | Copy | Product | Along | Call | Nest | Blocked
+    Blocked   = (Product | Nest)*
     Nest      = block
     block     = (Let | Const | IndexValue | Load | Store | Scatter | For)*
     For       = axis, vector?, Carry*, block
@@ -19,12 +20,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from codegen.lower.forms import Axis, Form
-from symgrad.dims import Size
+from symgrad.dims import Dim, Size
 from symgrad.types import DType, TensorType
 
 __all__ = [
     "MEMORY",
     "Along",
+    "Blocked",
     "Buffer",
     "Call",
     "Carry",
@@ -44,6 +46,7 @@ __all__ = [
     "Report",
     "Scatter",
     "Store",
+    "flattened",
     "statements",
     "text",
 ]
@@ -257,11 +260,34 @@ class Along(NamedTuple):
     room: Buffer | None = None
 
 
+class Blocked(NamedTuple):
+    """Stages that run for one block of an axis after the other.
+
+    ``length`` indices make a block, the last one may have fewer; inside, ``start`` is the first index of the block, and
+    ``size`` how many it has: both are dimensions of their own (``size`` is a number where all blocks are equal).
+    """
+
+    extent: Size
+    length: int
+    start: Dim
+    size: Size
+    stages: tuple[Any, ...]
+
+
 class Program(NamedTuple):
     """Stages in order, and the buffers that they use."""
 
     buffers: tuple[Buffer, ...]
     stages: tuple[Any, ...]
+
+
+def flattened(stages: Sequence[Any]) -> Iterator[Any]:
+    """Stages, with those of blocks in place of the blocks."""
+    for stage in stages:
+        if isinstance(stage, Blocked):
+            yield from stage.stages
+        else:
+            yield stage
 
 
 MEMORY = frozenset({Load, Store, Scatter})  # statements that touch a buffer
@@ -304,6 +330,9 @@ def _offset_text(offset: Offset) -> str:
 
 
 def _lines(one: Any, indent: str) -> list[str]:
+    if isinstance(one, Blocked):
+        head = f"{indent}for {one.start} in 0..{one.extent} by {one.length}, {one.size} at once"
+        return [head, *(line for stage in one.stages for line in _lines(stage, indent + "  "))]
     if isinstance(one, Nest):
         return [f"{indent}nest", *(line for inner in one.body for line in _lines(inner, indent + "  "))]
     if isinstance(one, For):

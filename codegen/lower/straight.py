@@ -51,10 +51,10 @@ def straight_line(stores: Sequence[ScalarStore], scalarizer: Scalarizer) -> tupl
             if node.op.name in _MASKED:
                 return None
             made.operation(node)
-        elif node not in stored and node.op.name not in _SIMPLE:
-            return None
-        elif not made.leaf(node, scalarizer.value(node, (), node in targets)):
-            return None
+        else:
+            known = node in stored or node.op.name in _SIMPLE
+            if not known or not made.leaf(node, scalarizer.value(node, (), node in targets)):
+                return None
     for store in stores:
         made.store(store)
     return tuple(made.out)

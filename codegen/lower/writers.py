@@ -17,7 +17,7 @@ from symgrad import types
 from symgrad.dims import Size
 from symgrad.node import Node
 from symgrad.ops.source import uniform_value
-from symgrad.ops.structure import Box, Pick, Range, box_shape, whole
+from symgrad.ops.structure import Box, Pick, Range, box_shape, same_box, whole
 
 __all__ = ["Step", "by_parts", "steps"]
 
@@ -127,9 +127,24 @@ def _part_steps(node: Node, place: Stored) -> list[Step]:
 def _disjoint(boxes: Sequence[Box]) -> bool:
     if all(isinstance(entry, Pick) and isinstance(entry.position, int) for box in boxes for entry in box):
         return True  # distinct points
+    if _only_picks_differ(boxes):
+        return True
     if len(boxes) > _MANY:
         return False
     return all(_apart(a, b) for k, a in enumerate(boxes) for b in boxes[:k])
+
+
+def _only_picks_differ(boxes: Sequence[Box]) -> bool:
+    """Whether boxes, no two of which are equal, are the same ranges at other positions."""
+    first = boxes[0]
+    for box in boxes:
+        for one, other in zip(box, first, strict=True):
+            if isinstance(one, Pick) and isinstance(other, Pick):
+                if not (isinstance(one.position, int) and isinstance(other.position, int)):
+                    return False
+            elif not same_box((one,), (other,)):
+                return False
+    return True
 
 
 def _apart(a: Box, b: Box) -> bool:

@@ -1,0 +1,104 @@
+"""Blocks of a common axis: the same values whatever the block, small temporary arrays, and what must stay whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from comparing import assert_same
+from loops import interpret, program_of
+
+import symgrad as sg
+import symgrad.numpy
+from codegen.lower import blocking
+from codegen.lower.loopir import Blocked, Product
+from symgrad.interp import evaluate
+
+n = sg.dim("n")
+X = sg.symbol("rows_in_blocks", (n, 6))
+W = sg.symbol("weights_of_blocks", (6, 20))
+V = sg.symbol("seconds_of_blocks", (20, 3))
+hidden = np.tanh(X @ W)
+scores = hidden @ V
+softmax = np.exp(scores - sg.ops.logsumexp(scores, axis=1, keepdims=True))
+cost = np.sum(np.log(softmax[:, 0]))
+
+PROGRAMS = {
+    "chain of products": [softmax],
+    "a sum over the axis": [cost, *sg.gradients(cost, [W, V])],
+    "rows and sums": [softmax, np.sum(hidden, axis=0), np.sum(hidden**2)],
+    "the mean of all rows": [hidden - np.mean(hidden, axis=0), scores],
+    "neighbouring rows": [np.concatenate([scores[1:] * scores[:-1], scores[:1]])],
+    "reversed rows": [scores[::-1] + scores],
+    "running sums": [np.cumsum(scores, axis=0) @ np.ones((3, 2))],
+    "largest of all": [scores - np.max(scores, axis=0), hidden],
+    "sorted rows": [np.sort(scores, axis=0) @ np.ones((3, 2))],
+    "the transpose": [(hidden.T @ hidden), hidden @ hidden.T],
+    "a position": [scores * sg.numpy.arange(X.shape[0])[:, None]],
+}
+
+
+@pytest.fixture
+def short_blocks(monkeypatch):
+    """Blocks of three indices, wherever they are possible."""
+    monkeypatch.setattr(blocking, "_length", lambda extent, width: 3)
+    monkeypatch.setattr(blocking, "_WORTH", 0)
+
+
+def arrays(rows, rng):
+    return [rng.normal(size=shape) for shape in ((rows, 6), (6, 20), (20, 3))]
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 3, 4, 7, 12])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_short_blocks_change_nothing(name, rows, rng, short_blocks):
+    if rows == 0 and name in ("largest of all", "the mean of all rows", "neighbouring rows"):
+        rows = 5  # these have no meaning without rows
+    outputs, inputs, given = PROGRAMS[name], [X, W, V], arrays(rows, rng)
+    want = evaluate(list(outputs), dict(zip(inputs, given, strict=True)))
+    status, got = interpret(outputs, inputs, given)
+    assert status == 0
+    for one, other in zip(got, want, strict=True):
+        assert_same(one, other, rtol=1e-11, atol=1e-12)
+    for one, other in zip(sg.compile(tuple(outputs), inputs)(*given), want, strict=False):
+        assert_same(one, other, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("rows", [511, 512, 513, 1500])
+def test_blocks_of_real_size(rows, rng):
+    outputs, inputs, given = PROGRAMS["a sum over the axis"], [X, W, V], arrays(rows, rng)
+    want = evaluate(list(outputs), dict(zip(inputs, given, strict=True)))
+    for one, other in zip(sg.compile(tuple(outputs), inputs)(*given), want, strict=True):
+        assert_same(one, other, rtol=1e-11, atol=1e-12)
+
+
+def test_a_training_step_runs_in_one_loop_over_blocks():
+    """Two products forward, three backward, and everything between them; temporary arrays have the length of a block."""
+    program = program_of(PROGRAMS["a sum over the axis"], [X, W, V])
+    (loop,) = [stage for stage in program.stages if isinstance(stage, Blocked)]
+    assert sum(isinstance(stage, Product) for stage in loop.stages) == 5
+    assert not any(isinstance(stage, Product) for stage in program.stages)
+    assert all(isinstance(buffer.size, int) for buffer in program.buffers if buffer.kind == "temporary")
+
+
+def test_short_axes_and_small_arrays_stay_whole():
+    few = sg.symbol("few_rows", (100, 6))
+    many = sg.symbol("narrow_rows", (2000, 2))
+    for rows, weights in ((few, np.ones((6, 20))), (many, np.ones((2, 3)))):
+        program = program_of([np.tanh(rows @ weights)], [rows])
+        assert not any(isinstance(stage, Blocked) for stage in program.stages)
+
+
+def test_static_axes_are_cut_into_equal_blocks():
+    rows = sg.symbol("ten_thousand_rows", (10_000, 6))
+    value = np.sum(np.tanh(np.tanh(rows @ W) @ np.ones((20, 20))) @ V, axis=1)
+    (loop,) = [stage for stage in program_of([value], [rows, W, V]).stages if isinstance(stage, Blocked)]
+    assert loop.size == loop.length
+    assert 10_000 % loop.length == 0
+
+
+def test_statistics_count_all_blocks(rng):
+    """Operations and bytes are those of the whole call, whatever the blocks."""
+    rows = sg.symbol("rows_counted", (10_000, 6))
+    figures = sg.compile([np.tanh(rows @ np.ones((6, 20))) @ np.ones((20, 30))], [rows]).stats
+    assert figures["flops"] == 10_000 * (2 * 6 * 20 + 20 + 2 * 20 * 30)
+    assert figures["temporaries"] < 10_000 * 20 * 8 / 4
