@@ -6,7 +6,6 @@ A file appears whole or not at all; restoring checks every array before it chang
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -124,10 +123,11 @@ def _by_name(of: Sequence[Any] | None, who: str) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file, np.load(file) as archive:  # which refuses anything pickled
-            return {name: archive[name] for name in archive.files}
-    except (ValueError, EOFError, zipfile.BadZipFile, KeyError, AttributeError, TypeError) as error:
-        raise SymgradError(
-            f"restore_variables: {path.name} is no file of variables, or damaged", where=user_line()
-        ) from error
+    with path.open("rb") as file:
+        try:
+            with np.load(file) as archive:  # which refuses anything pickled
+                return {name: archive[name] for name in archive.files}
+        except Exception as error:  # damaged archives make NumPy and zipfile fail in many ways
+            raise SymgradError(
+                f"restore_variables: {path.name} is no file of variables, or damaged", where=user_line()
+            ) from error

@@ -6,13 +6,14 @@ names.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from symgrad import ops
+from symgrad import ops, types
 from symgrad.errors import SymgradError
+from symgrad.node import Node
 from symgrad.provenance import user_line
 
 __all__ = ["clip_by_average_norm", "clip_by_global_norm", "clip_by_norm", "clip_by_value", "global_norm"]
@@ -34,7 +35,8 @@ def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any) -> Any:
     array([-1. ,  0.5,  1. ])
     """
     node = ops.as_node(t)
-    return ops.minimum(ops.maximum(node, clip_value_min), clip_value_max)
+    low, high = _as_of(node, clip_value_min), _as_of(node, clip_value_max)
+    return ops.minimum(ops.maximum(node, low), high)
 
 
 def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None) -> Any:
@@ -56,7 +58,7 @@ def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None) -> Any:
     """
     node = ops.as_node(t)
     norm = ops.sqrt(ops.sum(ops.square(node), axis=axes, keepdims=True))
-    return ops.multiply(node, _factor(norm, _bound(clip_norm, "clip_by_norm")))
+    return ops.multiply(node, _factor(norm, _as_of(norm, _bound(clip_norm, "clip_by_norm"))))
 
 
 def clip_by_average_norm(t: Any, clip_norm: Any) -> Any:
@@ -77,7 +79,7 @@ def clip_by_average_norm(t: Any, clip_norm: Any) -> Any:
     node = ops.as_node(t)
     count = ops.cast(ops.dim_value(node.type.size), node.type.dtype)
     norm = ops.divide(ops.sqrt(ops.sum(ops.square(node))), count)
-    return ops.multiply(node, _factor(norm, _bound(clip_norm, "clip_by_average_norm")))
+    return ops.multiply(node, _factor(norm, _as_of(norm, _bound(clip_norm, "clip_by_average_norm"))))
 
 
 def global_norm(t_list: Sequence[Any]) -> Any:
@@ -86,7 +88,7 @@ def global_norm(t_list: Sequence[Any]) -> Any:
     Raises
     ------
     SymgradError
-        Nothing is left to take the norm of.
+        Nothing is left to take the norm of, or it is no list.
 
     Examples
     --------
@@ -95,7 +97,7 @@ def global_norm(t_list: Sequence[Any]) -> Any:
     >>> float(sg.compile(sg.global_norm([a, None, b]), [a, b])(np.array([3.0]), np.array([4.0])))
     5.0
     """
-    known = [ops.as_node(t) for t in t_list if t is not None]
+    known = [ops.as_node(t) for t in _listed(t_list, "global_norm") if t is not None]
     if not known:
         raise SymgradError("global_norm: the list holds no gradient", where=user_line())
     total = ops.sum(ops.square(known[0]))
@@ -127,13 +129,25 @@ def clip_by_global_norm(t_list: Sequence[Any], clip_norm: Any, use_norm: Any = N
     >>> sg.compile([clipped[0], clipped[2], norm], [a, b])(np.array([3.0]), np.array([4.0]))
     (array([0.6]), array([0.8]), np.float64(5.0))
     """
+    t_list = _listed(t_list, "clip_by_global_norm")
     norm = global_norm(t_list) if use_norm is None else ops.as_node(use_norm)
     factor = ops.add(_factor(norm, _bound(clip_norm, "clip_by_global_norm")), ops.subtract(norm, norm))
     return [None if t is None else _scaled(ops.as_node(t), factor) for t in t_list], norm
 
 
+def _listed(t_list: Any, who: str) -> list[Any]:
+    if isinstance(t_list, (Node, np.ndarray)) or not isinstance(t_list, Iterable):
+        raise SymgradError(f"{who}: {t_list!r} is no list", where=user_line(), hint=f"{who}([...])")
+    return list(t_list)
+
+
 def _scaled(node: Any, factor: Any) -> Any:
     return ops.multiply(node, ops.cast(factor, node.type.dtype))
+
+
+def _as_of(node: Any, bound: Any) -> Any:
+    """A bound in the element type of what it bounds, which clipping does not change."""
+    return ops.as_node(bound, node.dtype) if types.is_float(node.dtype) else bound
 
 
 def _factor(norm: Any, bound: Any) -> Any:

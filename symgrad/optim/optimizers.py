@@ -8,7 +8,7 @@ TensorFlow 1.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -92,6 +92,7 @@ class Optimizer(ABC):
         """
         if var_list is not None:
             grads_and_vars = self._paired(grads_and_vars, var_list)
+        self._require_list(grads_and_vars, "grads_and_vars")
         pairs = [self._pair(one, k) for k, one in enumerate(grads_and_vars)]
         known = [(gradient, one) for gradient, one in pairs if gradient is not None]
         if not known:
@@ -100,10 +101,8 @@ class Optimizer(ABC):
                 where=user_line(),
                 hint="every gradient is None: sg.why(loss, variable) tells what stopped it",
             )
-        made: Pairs = []
-        for gradient, one in known:
-            made += self._updates(one, self._fitting(gradient, one))
-        return made + self._common_updates()
+        fitting = [(one, self._fitting(gradient, one)) for gradient, one in known]  # before any state is made
+        return [*(pair for one, gradient in fitting for pair in self._updates(one, gradient)), *self._common_updates()]
 
     def minimize(self, loss: Any, var_list: Sequence[Any] | None = None) -> Pairs:
         """Updates that make a loss smaller: :meth:`compute_gradients`, then :meth:`apply_gradients`.
@@ -157,11 +156,16 @@ class Optimizer(ABC):
         return sorted(found, key=lambda one: str(one.attrs.name))
 
     def _checked(self, var_list: Sequence[Any]) -> list[Any]:
+        self._require_list(var_list, "var_list")
         if not var_list:
             raise SymgradError(f"{type(self).__name__}: var_list is empty", where=user_line())
         for k, one in enumerate(var_list):
             self._require_variable(one, f"var_list[{k}]")
         return list(var_list)
+
+    def _require_list(self, value: Any, what: str) -> None:
+        if isinstance(value, Node) or not isinstance(value, Iterable):
+            raise SymgradError(f"{type(self).__name__}: {what} is {value!r}, which is no list", where=user_line())
 
     def _require_variable(self, one: Any, what: str) -> None:
         if not (isinstance(one, Node) and is_variable(one)):
@@ -172,6 +176,8 @@ class Optimizer(ABC):
             )
 
     def _paired(self, slopes: Sequence[Any], var_list: Sequence[Any]) -> Pairs:
+        self._require_list(slopes, "the list of gradients")
+        self._require_list(var_list, "var_list")
         if len(slopes) != len(var_list):
             raise SymgradError(
                 f"{type(self).__name__}: {len(slopes)} gradients for {len(var_list)} variables", where=user_line()
@@ -201,7 +207,11 @@ class Optimizer(ABC):
 
 
 def _rate(value: Any, who: str) -> Any:
-    if not ops.is_symbolic(value) and not (np.ndim(value) == 0 and np.asarray(value, float) >= 0):
+    if ops.is_symbolic(value):
+        shape = ops.as_node(value).shape
+        if shape:
+            raise ShapeError(f"{who}: the learning rate has shape {shape_text(shape)}, not ()", where=user_line())
+    elif np.ndim(value) or np.asarray(value).dtype.kind not in "iuf" or not np.asarray(value) >= 0:
         raise SymgradError(f"{who}: the learning rate {value!r} is not a number of at least 0", where=user_line())
     return value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
@@ -44,6 +45,59 @@ def test_stopping_and_resuming_gives_the_same_bits(tmp_path):
     assert run(tmp_path / "part.npz", 7, 12) == whole
 
 
+UNTIL_KILLED = """
+import sys
+import numpy as np
+import symgrad as sg
+
+path, last = sys.argv[1], int(sys.argv[2])
+data = np.random.default_rng(1)
+xs, ys = data.normal(size=(40, 3)).astype("float32"), data.normal(size=40).astype("float32")
+w, count = sg.variable("net/w", np.zeros(3, "float32")), sg.variable("count", np.int64(0), trainable=False)
+x, y = sg.symbol("x", (None, 3), "float32"), sg.symbol("y", (None,), "float32")
+rate = sg.optim.exponential_decay(np.float32(0.1), count, 10, 0.5)
+optimizer = sg.optim.RMSProp(rate, momentum=0.9)
+updates = optimizer.minimize(np.mean((np.tanh(x @ w) - y) ** 2))
+step = sg.compile([], [x, y], updates=[*updates, (count, count + 1)])
+state = [w, count, *optimizer.variables]
+try:
+    sg.restore_variables(path, state)
+except FileNotFoundError:
+    pass
+while count.value < last:
+    rows = np.random.default_rng(int(count.value)).permutation(40)[: 5 + int(count.value) % 7]
+    step(xs[rows], ys[rows])
+    sg.save_variables(path, state)
+    print("step", int(count.value), flush=True)
+print(*(one.value.tobytes().hex() for one in state), flush=True)
+"""
+
+
+def test_a_killed_training_goes_on_with_the_same_bits(tmp_path):
+    """Killed at any moment, while it saves perhaps, it leaves a whole file behind."""
+
+    def start(path):
+        program = [sys.executable, "-c", UNTIL_KILLED, str(path), "30"]
+        return subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
+
+    def ending(path):
+        said, _ = start(path).communicate()
+        return said.splitlines()
+
+    whole, path = ending(tmp_path / "whole.npz"), tmp_path / "killed.npz"
+    with start(path) as running:
+        assert running.stdout is not None
+        for line in running.stdout:
+            if line == "step 11\n":
+                running.kill()
+                break
+        running.stdout.read()
+    assert running.returncode == -signal.SIGKILL
+    rest = ending(path)
+    assert 1 <= len(rest) - 1 <= 19  # it did not begin anew, and had not ended
+    assert rest[-1] == whole[-1]
+
+
 def test_nothing_changes_unless_everything_fits(tmp_path):
     path = tmp_path / "state.npz"
     a, b = sg.variable("checkpoint/a", [1.0, 2.0]), sg.variable("checkpoint/b", np.float32(3))
@@ -71,3 +125,27 @@ def test_nothing_changes_unless_everything_fits(tmp_path):
         sg.restore_variables(tmp_path / "nowhere.npz", [a])
     with pytest.raises(OSError, match="nowhere"):
         sg.save_variables(tmp_path / "nowhere" / "state.npz", [a])
+
+
+def test_any_damage_is_noticed_or_harmless(tmp_path):
+    path = tmp_path / "state.npz"
+    w, b = sg.variable("damage/w", np.array([1.5, -2.5, 1 / 3])), sg.variable("damage/b", np.float32(7))
+    saved = [w.value, b.value]
+    sg.save_variables(path, [w, b])
+    data = path.read_bytes()
+    files = [data[:length] for length in range(0, len(data), 5)]
+    files += [data[:k] + bytes([data[k] ^ 0x41]) + data[k + 1 :] for k in range(len(data))]
+    refused = 0
+    for damaged in files:
+        path.write_bytes(damaged)
+        w.value, b.value = [9.0, 9.0, 9.0], 9.0
+        try:
+            sg.restore_variables(path, [w, b])
+        except sg.SymgradError:
+            refused += 1
+            want = [np.full(3, 9.0), np.float32(9)]
+        else:
+            want = saved
+        for one, value in zip([w, b], want, strict=True):
+            np.testing.assert_array_equal(one.value, value)
+    assert refused > len(files) / 2

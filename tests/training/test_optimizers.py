@@ -135,37 +135,38 @@ def test_a_rate_that_depends_on_the_step():
 
 STEP = np.arange(25)
 SCHEDULES = {
-    "exponential": (lambda s: sg.optim.exponential_decay(0.3, s, 10, 0.5), 0.3 * 0.5 ** (STEP / 10)),
-    "staircase": (lambda s: sg.optim.exponential_decay(0.3, s, 10, 0.5, True), 0.3 * 0.5 ** (STEP // 10)),
+    "exponential": (lambda r, s: sg.optim.exponential_decay(r, s, 10, 0.5), 0.3 * 0.5 ** (STEP / 10)),
+    "staircase": (lambda r, s: sg.optim.exponential_decay(r, s, 10, 0.5, True), 0.3 * 0.5 ** (STEP // 10)),
     "piecewise": (
-        lambda s: sg.optim.piecewise_constant(s, [5, 10], [1.0, 0.5, 0.1]),
-        np.where(STEP <= 5, 1.0, np.where(STEP <= 10, 0.5, 0.1)),
+        lambda r, s: sg.optim.piecewise_constant(s, [5, 10], [r, r / 2, r / 10]),
+        np.where(STEP <= 5, 0.3, np.where(STEP <= 10, 0.15, 0.03)),
     ),
     "polynomial": (
-        lambda s: sg.optim.polynomial_decay(0.3, s, 20, 0.01, 2.0),
+        lambda r, s: sg.optim.polynomial_decay(r, s, 20, 0.01, 2.0),
         0.29 * (1 - np.minimum(STEP, 20) / 20) ** 2 + 0.01,
     ),
     "cycle": (
-        lambda s: sg.optim.polynomial_decay(0.3, s, 8, 0.01, cycle=True),
+        lambda r, s: sg.optim.polynomial_decay(r, s, 8, 0.01, cycle=True),
         0.29 * (1 - STEP / (8 * np.maximum(np.ceil(STEP / 8), 1))) + 0.01,
     ),
     "cosine": (
-        lambda s: sg.optim.cosine_decay(0.3, s, 20, 0.1),
+        lambda r, s: sg.optim.cosine_decay(r, s, 20, 0.1),
         0.3 * (0.9 * 0.5 * (1 + np.cos(np.pi * np.minimum(STEP, 20) / 20)) + 0.1),
     ),
 }
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_schedules(name):
+def test_schedules(name, dtype):
     make, want = SCHEDULES[name]
-    step = sg.symbol("step", dtype="int64")
-    rate = make(step)
-    assert rate.dtype == np.float64
-    kernel = sg.compile(rate, [step])
-    np.testing.assert_allclose([kernel(int(k)) for k in STEP], want, rtol=1e-14)
-    single = sg.optim.exponential_decay(sg.symbol("rate", dtype="float32"), step, 10, 0.5)
-    assert single.dtype == np.float32
+    step, start = sg.symbol("step", dtype="int64"), sg.symbol("start", dtype=dtype)
+    rate = make(start, step)
+    assert rate.dtype == dtype
+    kernel, given = sg.compile(rate, [start, step]), np.asarray(0.3, dtype)
+    found = [kernel(given, int(k)) for k in STEP]
+    np.testing.assert_allclose(found, want, rtol=1e-14 if dtype == "float64" else 1e-6)
+    assert make(0.3, step).dtype == np.float64  # of a number
 
 
 # -- clipping -------------------------------------------------------------------------------------------------------
@@ -206,31 +207,123 @@ def test_a_norm_that_is_not_finite_spoils_everything():
 
 
 # -- what goes wrong ------------------------------------------------------------------------------------------------
-def test_errors():
+RULES = {
+    "GradientDescent": sg.optim.GradientDescent,
+    "Momentum": lambda rate: sg.optim.Momentum(rate, 0.9),
+    "RMSProp": sg.optim.RMSProp,
+    "Adam": sg.optim.Adam,
+    "AdamW": sg.optim.AdamW,
+    "Adagrad": sg.optim.Adagrad,
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_rates_that_are_none(name):
+    for rate in (-0.1, float("nan"), np.float32(-1), None, "0.1", [0.1], 1j, True):
+        with pytest.raises(sg.SymgradError) as caught:
+            RULES[name](rate)
+        assert caught.value.what == f"{name}: the learning rate {rate!r} is not a number of at least 0"
+    with pytest.raises(sg.ShapeError) as caught:
+        RULES[name](sg.symbol("rate", (2,)))
+    assert caught.value.what == f"{name}: the learning rate has shape (2,), not ()"
+    RULES[name](0)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_optimisers_applied_to_what_is_no_variable_or_to_nothing(name):
     w, x = sg.variable("weights", [1.0, 2.0]), sg.symbol("x", (2,))
-    descent_ = sg.optim.GradientDescent(0.1)
-    cases = {
-        "GradientDescent: var_list[0] is <float64[2]: x>, which is no variable": lambda: descent_.minimize(
-            np.sum(x), [x]
-        ),
-        "GradientDescent: var_list is empty": lambda: descent_.minimize(np.sum(w), []),
-        "GradientDescent: the loss depends on no trainable variable": lambda: descent_.minimize(np.sum(x)),
-        "GradientDescent: the loss has shape (2,), not ()": lambda: descent_.minimize(w),
-        "GradientDescent: no gradient to apply": lambda: descent_.minimize(np.sum(x), [w]),
-        "GradientDescent: entry 0 of the gradients is no (gradient, variable) pair": lambda: descent_.apply_gradients(
-            [w]
-        ),
-        "GradientDescent: the gradient for 'weights' has shape (3,), the variable (2,)": lambda: (
-            descent_.apply_gradients([(np.ones(3), w)])
-        ),
-        "GradientDescent: 2 gradients for 1 variables": lambda: descent_.apply_gradients([None, np.ones(2)], [w]),
-        "Adam: the learning rate -0.1 is not a number of at least 0": lambda: sg.optim.Adam(-0.1),
-        "Adam: the learning rate nan is not a number of at least 0": lambda: sg.optim.Adam(float("nan")),
-        "clip_by_norm: clip_norm=0 is not positive": lambda: sg.clip_by_norm(x, 0),
-        "global_norm: the list holds no gradient": lambda: sg.clip_by_global_norm([None], 1.0),
-        "piecewise_constant: 2 values for 2 boundaries": lambda: sg.optim.piecewise_constant(x[0], [1, 2], [1.0, 2.0]),
+    optimizer, ones = RULES[name](0.1), np.ones(2)
+    hints = {
+        "no variable": "make it with sg.variable(name, value)",
+        "no gradient": "every gradient is None: sg.why(loss, variable) tells what stopped it",
+        "no list": None,
+        "no pair": "apply_gradients(gradients, variables) takes two lists",
+        "trainable": "make weights with sg.variable, or name them: var_list=[...]",
+        "scalar": "np.mean or np.sum of it",
     }
-    for what, call in cases.items():
+    for what, hint, call in (
+        (
+            "var_list[0] is <float64[2]: x>, which is no variable",
+            "no variable",
+            lambda: optimizer.minimize(np.sum(x), [x]),
+        ),
+        ("var_list[1] is None, which is no variable", "no variable", lambda: optimizer.minimize(np.sum(w), [w, None])),
+        (
+            "the variable of pair 1 is array([1., 1.]), which is no variable",
+            "no variable",
+            lambda: optimizer.apply_gradients([(ones, w), (ones, ones)]),
+        ),
+        ("var_list is <float64[2]: weights>, which is no list", "no list", lambda: optimizer.minimize(np.sum(w), w)),
+        ("grads_and_vars is None, which is no list", "no list", lambda: optimizer.apply_gradients(None)),
+        ("var_list is empty", "no list", lambda: optimizer.minimize(np.sum(w), [])),
+        ("the loss depends on no trainable variable", "trainable", lambda: optimizer.minimize(np.sum(x))),
+        ("the loss has shape (2,), not ()", "scalar", lambda: optimizer.minimize(w)),
+        ("no gradient to apply", "no gradient", lambda: optimizer.minimize(np.sum(x), [w])),
+        ("no gradient to apply", "no gradient", lambda: optimizer.apply_gradients([])),
+        ("entry 0 of the gradients is no (gradient, variable) pair", "no pair", lambda: optimizer.apply_gradients([w])),
+        (
+            "the gradient for 'weights' has shape (3,), the variable (2,)",
+            "no list",
+            lambda: optimizer.apply_gradients([(ones, sg.variable("first", [0.0, 0.0])), (np.ones(3), w)]),
+        ),
+        ("2 gradients for 1 variables", "no list", lambda: optimizer.apply_gradients([None, ones], [w])),
+        ("1 gradients for 2 variables", "no list", lambda: optimizer.apply_gradients([ones], [w, w])),
+    ):
+        with pytest.raises(sg.SymgradError) as caught:
+            call()
+        assert (caught.value.what, caught.value.hint) == (f"{name}: {what}", hints[hint])
+        assert caught.value.where.startswith("test_optimizers.py:")
+    assert not optimizer.variables  # no state was made for what was refused
+    np.testing.assert_array_equal(w.value, [1.0, 2.0])
+
+
+def test_mistakes_in_clipping_and_schedules():
+    x = sg.symbol("x", (2,))
+    for what, call in (
+        ("clip_by_norm: clip_norm=0 is not positive", lambda: sg.clip_by_norm(x, 0)),
+        ("clip_by_norm: clip_norm=nan is not positive", lambda: sg.clip_by_norm(x, float("nan"))),
+        ("clip_by_average_norm: clip_norm=-1.0 is not positive", lambda: sg.clip_by_average_norm(x, -1.0)),
+        ("clip_by_global_norm: clip_norm=-2 is not positive", lambda: sg.clip_by_global_norm([x], -2)),
+        ("clip_by_global_norm: <float64[2]: x> is no list", lambda: sg.clip_by_global_norm(x, 1.0)),
+        ("global_norm: the list holds no gradient", lambda: sg.clip_by_global_norm([None], 1.0)),
+        ("global_norm: the list holds no gradient", lambda: sg.global_norm([])),
+        (
+            "piecewise_constant: 2 values for 2 boundaries",
+            lambda: sg.optim.piecewise_constant(x[0], [1, 2], [1.0, 2.0]),
+        ),
+    ):
         with pytest.raises(sg.SymgradError) as caught:
             call()
         assert caught.value.what == what
+
+
+def test_a_step_that_is_refused_leaves_all_state_as_it_was():
+    x = sg.symbol("x", ("n", 2))
+    w = sg.variable("kept/w", [1.0, 2.0])
+    optimizer = sg.optim.Adam(0.1)
+    loss = np.mean((x @ w) ** 2)
+    updates = optimizer.minimize(loss)
+    step = sg.compile(loss, [x], updates=updates)
+    step(np.ones((3, 2)))
+    state = [w, *optimizer.variables]
+    before = [one.value for one in state]
+    for what, call in (
+        ("mean_kernel(): argument 'x': expected float64[n, 2], got float64[3, 3]", lambda: step(np.ones((3, 3)))),
+        ("mean_kernel(): argument 'x': expected float64[n, 2], got float32[3, 2]", lambda: step(np.ones((3, 2), "f"))),
+        ("mean_kernel(): missing 'x'", lambda: step()),
+        ("mean_kernel(): no argument is called 'z'", lambda: step(z=np.ones((3, 2)))),
+        ("compile: the symbol 'x' is used but is not among the inputs", lambda: sg.compile(loss, [], updates=updates)),
+        (
+            "compile: output 1 is None: the gradient it stands for does not exist",
+            lambda: sg.compile([loss, *sg.gradients(loss, [sg.symbol("z")])], [x], updates=updates),
+        ),
+        (
+            "variable 'kept/empty' is read before it has a value",
+            lambda: sg.compile([], [], updates=[(w, w + sg.variable("kept/empty", shape=(2,)))])(),
+        ),
+    ):
+        with pytest.raises(sg.SymgradError) as caught:
+            call()
+        assert caught.value.what == what
+    for one, value in zip(state, before, strict=True):
+        np.testing.assert_array_equal(one.value, value)

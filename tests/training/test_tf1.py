@@ -343,6 +343,37 @@ def test_mistakes_while_building_are_named():
             sg.GradientError,
             "GradientDescent: no gradient to apply",
         ),
+        (
+            lambda: tf.train.AdamOptimizer(-0.1),
+            sg.SymgradError,
+            "Adam: the learning rate -0.1 is not a number of at least 0",
+        ),
+        (
+            lambda: tf.train.RMSPropOptimizer(float("nan")),
+            sg.SymgradError,
+            "RMSProp: the learning rate nan is not a number of at least 0",
+        ),
+        (
+            lambda: tf.train.AdagradOptimizer(0.1).minimize(tf.reduce_sum(w), var_list=[]),
+            sg.SymgradError,
+            "Adagrad: there are no variables to optimise",
+        ),
+        (
+            lambda: tf.train.AdamOptimizer(0.1).minimize(tf.reduce_sum(w * w), var_list=[w * w]),
+            sg.SymgradError,
+            "Adam: the variable of pair 0 is <float32[2]: w * w>, which is no variable",
+        ),
+        (
+            lambda: tf.gradients([w, w], w, grad_ys=[w]),
+            sg.GradientError,
+            "gradients: 1 head gradients for 2 ys",
+        ),
+        (lambda: tf.clip_by_global_norm(w, 1.0), sg.SymgradError, "clip_by_global_norm: <float32[2]: w> is no list"),
+        (
+            lambda: tf.nn.max_pool(tf.ones([1, 4, 4, 1]), [2, 2, 2, 1], [1, 2, 2, 1], "SAME"),
+            sg.SymgradError,
+            "[2, 2, 2, 1] is not 1 for batch and channels",
+        ),
     ):
         with pytest.raises(kind) as caught:
             call()
@@ -360,3 +391,92 @@ def test_a_failed_step_changes_nothing():
         with pytest.raises(sg.ShapeError):
             sess.run(step, {x: [1.0, 2.0, 3.0]})
         assert_same(sess.run(w), np.float32([1, 2]))
+
+
+def test_files_that_do_not_fit_change_nothing(tmp_path):
+    path = str(tmp_path / "model.ckpt")
+    with tf.Session() as sess:
+        w = tf.Variable([1.0, 2.0], name="w")
+        sess.run(w.initializer)
+        tf.train.Saver().save(sess, path)
+    whole = (tmp_path / "model.ckpt").read_bytes()
+    tf.reset_default_graph()
+    first, w = tf.Variable(7.0, name="first"), tf.Variable([4.0, 5.0, 6.0], name="w")
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        for variables, data, what in (
+            ([w], whole, "restore_variables: 'w' is float32(2,) in model.ckpt, the variable is float32(3,)"),
+            ([first], whole, "restore_variables: model.ckpt has no variable 'first'"),
+            ([w], whole[:100], "restore_variables: model.ckpt is no file of variables, or damaged"),
+        ):
+            (tmp_path / "model.ckpt").write_bytes(data)
+            with pytest.raises(sg.SymgradError) as caught:
+                tf.train.Saver(variables).restore(sess, path)
+            assert caught.value.what == what
+            assert_same(sess.run(w), np.float32([4, 5, 6]))
+            assert sess.run(first) == 7
+
+
+def test_arguments_have_tensorflows_names_and_order():
+    x = tf.constant([[1.0, 2.0], [3.0, 4.0]])
+    with tf.Session() as sess:
+        for given, want in (
+            (tf.reduce_sum(input_tensor=x, axis=[0]), [4, 6]),
+            (tf.reduce_max(x, reduction_indices=1, keep_dims=True), [[2], [4]]),
+            (tf.expand_dims(input=[1.0], dim=0), [[1]]),
+            (tf.nn.softmax(logits=x - x, dim=0), [[0.5, 0.5], [0.5, 0.5]]),
+            (tf.fill(dims=[2], value=3.0), [3, 3]),
+            (tf.fill(tf.shape(x), 1.0), [[1, 1], [1, 1]]),
+            (tf.gather(x, indices=[1], axis=1), [[2], [4]]),
+            (tf.split(x, [1, 1], 1)[1], [[2], [4]]),
+            (tf.nn.leaky_relu([-1.0, 1.0]), [-0.2, 1]),
+            (tf.norm(x, axis=1, keep_dims=True), [[np.sqrt(5)], [5]]),
+            (tf.norm(tensor=x, ord=1, axis=0), [4, 6]),
+            (tf.eye(2, 3), [[1, 0, 0], [0, 1, 0]]),
+            (tf.linspace(0.0, 1.0, 3), [0, 0.5, 1]),
+            (tf.concat(axis=0, values=[x, [[5.0, 6.0]]]), [[1, 2], [3, 4], [5, 6]]),
+        ):
+            assert_same(sess.run(given), np.float32(want))
+    for call in (lambda: tf.add(x), lambda: tf.add(x, x, x, x), lambda: tf.matmul(b=x)):
+        with pytest.raises(TypeError):
+            call()
+    with pytest.raises(TypeError):
+        tf.reduce_sum(x, axes=0)
+
+
+def test_operators_rebind_and_compare_by_identity():
+    x = y = tf.constant([1.0, 2.0])
+    x += 1
+    x = np.array([10.0, 20.0]) * x - [1, 1]
+    assert y == y
+    assert (x == y) is False
+    assert {x: 1, y: 2}[y] == 2
+    with tf.Session() as sess:
+        assert_same(sess.run([x, 1 - y, 2**y, 7 // y, abs(-y)][0]), np.float32([19, 59]))
+        compare(
+            sess.run([1 - y, 2**y, 7 // y, abs(-y)]), [np.float32(one) for one in ([0, -1], [2, 4], [7, 3], [1, 2])]
+        )
+
+
+@tf.RegisterGradient("Seven")
+def seven(op, grad):
+    return [7 * grad for _ in op.inputs]
+
+
+@pytest.mark.parametrize(
+    ("name", "build"),
+    [
+        *(("AddV2", lambda x: x + x), ("Add", lambda x: x + x), ("Sub", lambda x: x - x), ("Mul", lambda x: x * x)),
+        *(("RealDiv", lambda x: x / x), ("Div", lambda x: x / x), ("Pow", lambda x: x**x), ("Maximum", tf.maximum)),
+        *(("Neg", tf.negative), ("Abs", tf.abs), ("Round", tf.round), ("Sigmoid", tf.sigmoid), ("Tanh", tf.tanh)),
+        *(("Exp", tf.exp), ("Log", tf.log), ("Sqrt", tf.sqrt), ("Sign", tf.sign), ("Floor", tf.floor)),
+        *(("Relu", tf.nn.relu), ("Identity", tf.identity), ("Minimum", tf.minimum), ("Square", tf.square)),
+    ],
+)
+def test_override_maps_know_tensorflows_names(name, build):
+    x = tf.constant([0.5, 2.0])
+    with tf.get_default_graph().gradient_override_map({name: "Seven"}):
+        y = build(x, x) if name in ("Maximum", "Minimum") else build(x)
+    inputs = len(y.node.inputs)
+    with tf.Session() as sess:
+        assert_same(sess.run(tf.gradients(y, x)[0]), np.float32([7 * inputs] * 2))

@@ -25,7 +25,7 @@ convert_to_tensor = graph.convert
 _NAMES: dict[str, Any] = dict(functions.FUNCTIONS) | {
     name: getattr(home, name)
     for home, names in (
-        (functions, "GradientTape UnconnectedGradients gradients hessians py_func"),
+        (functions, "GradientTape UnconnectedGradients clip_by_value gradients hessians py_func"),
         (graph, "AUTO_REUSE Graph Operation RegisterGradient Tensor TensorShape as_dtype control_dependencies"),
         (graph, "get_default_graph get_default_session get_variable_scope group name_scope no_op reset_default_graph"),
         (graph, "variable_scope"),

@@ -6,8 +6,7 @@ operands tie, ``maximum`` and ``minimum`` give the whole gradient to the first.
 
 from __future__ import annotations
 
-import inspect
-import itertools
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -15,57 +14,80 @@ from typing import Any
 import numpy as np
 
 from symgrad import ops, optim, types
-from symgrad.compat.tf1 import graph as graphs
-from symgrad.compat.tf1.graph import Tensor, array_of, as_dtype, call, convert, get_default_graph, unwrap
+from symgrad.compat.tf1.graph import Tensor, alike, array_of, as_dtype, call, convert, fail, get_default_graph, own
 from symgrad.config import config
-from symgrad.containers import tree_map
 from symgrad.diff import gradients as differentiation
 from symgrad.diff.callback import callback
 from symgrad.diff.rules import gradient_override_map, register_gradient
 from symgrad.dims import Dim
-from symgrad.errors import SymgradError
 from symgrad.node import Node
-from symgrad.provenance import current, name_scope
+from symgrad.provenance import current
 from symgrad.tape import GradientTape as Tape
 
 Function = Callable[..., Any]
-_numbers = itertools.count()
 
 
-def lift(function: Function, count: int = 1) -> Function:
-    """A function of nodes as one of tensors: its first ``count`` arguments are converted, alike in element type."""
-    names = list(inspect.signature(function).parameters)[:count]
+def pairs(text: str) -> dict[str, str]:
+    """Our names by TensorFlow's: ``"theirs=ours both"``."""
+    return {one.partition("=")[0]: one.rpartition("=")[2] for one in text.split()}
+
+
+_OURS = pairs(
+    "reduction_indices=axis dimension=axis dim=axis keep_dims=keepdims perm=axes output_type=dtype out_type=dtype"
+)
+_SHAPES = pairs("shape dims=shape input_sizes=input_shape filter_sizes=filter_shape")
+
+
+def lift(function: Function, signature: str) -> Function:
+    """A function of nodes as one of tensors, with TensorFlow's names of its arguments.
+
+    ``signature`` has them in order: ``*x`` are tensors of one element type, ``**x`` is a list of such, ``+x`` is a tensor of
+    any type; these are given by position.  The others are given by our names of them, except those that are None.
+    """
+    marks = {name: mark for mark, name in re.findall(r"([*+]*)(\w+)", signature)}
 
     @wraps(function)
     def lifted(*args: Any, name: str | None = None, **options: Any) -> Any:
-        named = [one for one in names if one in options]
-        ready = alike([*args[:count], *(options[one] for one in named)])
-        options.update(zip(named, ready[len(ready) - len(named) :], strict=True))
-        return call(function, *ready[: len(ready) - len(named)], *args[count:], name=name, **options)
+        given: dict[str, Any] = {**dict(zip(marks, args, strict=False)), **options}
+        if len(args) > len(marks) or any(mark and key not in given for key, mark in marks.items()):
+            raise TypeError(f"the arguments are {', '.join(marks)}")
+        together = {key: given[key] for key, mark in marks.items() if mark == "*"}
+        ready = dict(zip(together, alike(together.values()), strict=True))
+        for key, mark in marks.items():
+            if mark in ("**", "+"):
+                ready[key] = alike(given[key]) if mark == "**" else convert(given[key])
+        others = [(key, value) for key, value in given.items() if key not in ready and value is not None]
+        named = dict(_understood(_OURS.get(key, key), value) for key, value in others)
+        return call(function, *(ready[key] for key in marks if key in ready), name=name, **named)
 
     return lifted
 
 
-def alike(values: list[Any]) -> list[Any]:
-    """Operands as tensors; what is no tensor takes the element type of the first that is, or else that of a float."""
-    ready = [convert(one) if ops.is_symbolic(unwrap(one)) else one for one in values]
-    kinds = [one.dtype for one in ready if isinstance(one, Tensor)]
-    others = [array_of(one).dtype for one in ready if not (kinds or one is None)]
-    dtype = next((one for one in (*kinds, *others) if kinds or types.is_float(one)), None)
-    return [one if one is None or isinstance(one, Tensor) else _taking(one, dtype) for one in ready]
+def _understood(key: str, value: Any) -> tuple[str, Any]:
+    """An argument that is no tensor."""
+    if key in _SHAPES:
+        return _SHAPES[key], sizes(value)
+    if key == "dtype":
+        return key, as_dtype(value)
+    return key, tuple(value) if key in ("axis", "axes") and isinstance(value, list) else value
 
 
-def _taking(value: Any, dtype: Any) -> Tensor:
-    array = array_of(value, dtype)
-    return Tensor(ops.constant(array) if array.ndim else ops.number(array.item(), types.as_dtype(array.dtype)))
+def sizes(shape: Any) -> Any:
+    """A shape of sizes, of which some may be tensors that ``shape`` gave."""
+    if isinstance(shape, Tensor) and shape.sizes is None:
+        fail(f"{shape!r} is no size that is known when the graph is built", "tf.shape(x)[0]")
+    if isinstance(shape, (list, tuple, np.ndarray)):
+        return tuple(map(sizes, shape))
+    return shape.sizes if isinstance(shape, Tensor) else shape if isinstance(shape, Dim) else int(shape)
 
 
 # -- sources --------------------------------------------------------------------------------------------------------
 def placeholder(dtype: Any, shape: Any = (), name: str = "Placeholder") -> Tensor:
     """A tensor that is fed; None in the shape is a size that may change.  Without a shape it is a scalar."""
-    own = f"{graphs._scope.get()[0]}{name}"
-    own = f"{own}_{next(_numbers)}" if own in get_default_graph().elements else own
-    return Tensor(ops.symbol(own, () if shape is None else shape, as_dtype(dtype)), name=name)
+    full = get_default_graph().enter(name)
+    made = Tensor(ops.parameter(full, types.of(as_dtype(dtype), types.as_shape(() if shape is None else shape))))
+    made._name, made.graph.elements[full] = full, made
+    return made
 
 
 def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Const") -> Tensor:
@@ -77,27 +99,15 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Cons
 
 def placeholder_with_default(input: Any, shape: Any = None, name: str = "PlaceholderWithDefault") -> Tensor:
     """A tensor that may be fed, and has a value otherwise."""
-    with name_scope(f"default{next(_numbers)}"):
-        made: Tensor = call(ops.identity, convert(input), name=name)
+    made: Tensor = call(own, convert(input), name=name)
     return made
-
-
-def sizes(shape: Any) -> Any:
-    """A shape of sizes, of which some may be tensors that ``shape`` gave."""
-    if isinstance(shape, Tensor) and shape.sizes is None:
-        raise SymgradError(f"{shape!r} is no size that is known when the graph is built", hint="tf.shape(x)[0]")
-    if isinstance(shape, Tensor):
-        return shape.sizes
-    if isinstance(shape, (list, tuple, np.ndarray)):
-        return tuple(map(sizes, shape))
-    return shape if isinstance(shape, Dim) else int(shape)
 
 
 def shape(input: Any, name: Any = None, out_type: Any = "int32") -> Tensor:
     """The sizes of the axes, which may be used as sizes."""
-    own = convert(input).node.shape
-    made = call(lambda: ops.cast(ops.array([ops.dim_value(one) for one in own]), as_dtype(out_type)), name=name)
-    made.sizes = own
+    found = convert(input).node.shape
+    made = call(lambda: ops.cast(ops.array([ops.dim_value(one) for one in found]), as_dtype(out_type)), name=name)
+    made.sizes = found
     return made
 
 
@@ -109,10 +119,9 @@ def range(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, name
     return constant(np.arange(first, last, delta).tolist(), dtype, name=name)
 
 
-# -- elementwise ----------------------------------------------------------------------------------------------------
-def _tying(name: str) -> Function:
+# -- what differs in more than its spelling -------------------------------------------------------------------------
+def _tying(name: str, function: Function, first: Function) -> Function:
     """Maximum or minimum whose gradient goes to the first operand in case of a tie, unless the user overrides it."""
-    function, first = (ops.maximum, ops.greater_equal) if name == "maximum" else (ops.minimum, ops.less_equal)
 
     @register_gradient(f"tf1/{name}")
     def rule(node: Node, head: Any) -> list[Any]:
@@ -121,176 +130,120 @@ def _tying(name: str) -> Function:
 
     def build(x: Any, y: Any) -> Any:
         here = current.get().identity
-        if here is not None and name in dict(here.overrides):
+        chosen = dict(here.overrides).get(name) if here else None
+        with gradient_override_map({name: chosen or f"tf1/{name}"}):
             return function(x, y)
-        together = [ops.broadcast_to(one, ops.broadcast_shapes([x.shape, y.shape], name)) for one in (x, y)]
-        with gradient_override_map({name: f"tf1/{name}"}):
-            return function(*together)
 
-    return build
+    return lift(build, "*x *y")
+
+
+def _kept(function: Function) -> Function:
+    """Of integers an integer of the same size."""
+    return lambda x, **how: ops.cast(function(x, **how), x.dtype)
+
+
+def _position(function: Function) -> Function:
+    return lambda x, axis=0, dtype=types.INT64: ops.cast(function(x, axis=axis), dtype)
 
 
 def _where(condition: Any, x: Any, y: Any) -> Any:
-    missing = x.ndim - condition.ndim if condition.ndim == 1 else 0
-    axes = tuple(int(k) + 1 for k in np.arange(missing))
-    return ops.where(ops.expand_dims(condition, axes) if missing else condition, x, y)
+    """A vector for a condition chooses rows."""
+    rows = condition.ndim == 1 and x.ndim > 1
+    return ops.where(ops.reshape(condition, (-1, *(1,) * (x.ndim - 1))) if rows else condition, x, y)
 
 
 def _one_hot(
-    indices: Any, depth: int, on_value: Any = None, off_value: Any = None, axis: int = -1, dtype: Any = None
+    indices: Any, depth: int, on_value: Any = None, off_value: Any = 0, axis: int = -1, dtype: Any = None
 ) -> Any:
     kind = as_dtype(dtype, "float32" if on_value is None else array_of(on_value).dtype)
-    on, off = 1 if on_value is None else on_value, 0 if off_value is None else off_value
-    made = ops.where(ops.one_hot(indices, int(depth), types.BOOL), ops.number(on, kind), ops.number(off, kind))
-    return np.moveaxis(made, -1, axis)
+    on, off = ops.number(1 if on_value is None else on_value, kind), ops.number(off_value, kind)
+    return np.moveaxis(ops.where(ops.one_hot(indices, int(depth), types.BOOL), on, off), -1, axis)
 
 
 def _matmul(a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False) -> Any:
     return ops.matmul(np.swapaxes(a, -1, -2) if transpose_a else a, np.swapaxes(b, -1, -2) if transpose_b else b)
 
 
-def _reduction(function: Function) -> Function:
-    """Over all axes by default; of integers an integer."""
-
-    def reduce(
-        x: Any, axis: Any = None, keepdims: Any = None, reduction_indices: Any = None, keep_dims: Any = None
-    ) -> Any:
-        over = reduction_indices if axis is None else axis
-        over = tuple(over) if isinstance(over, (list, tuple)) else over
-        return ops.cast(function(x, axis=over, keepdims=bool(keepdims or keep_dims)), x.dtype)
-
-    return lift(reduce)
-
-
-def _position(function: Function) -> Function:
-    def find(input: Any, axis: Any = None, dimension: Any = None, output_type: Any = "int64") -> Any:
-        over = axis if axis is not None else dimension if dimension is not None else 0
-        return ops.cast(function(input, axis=over), as_dtype(output_type))
-
-    return lift(find)
-
-
-def _histogram(values: Any, value_range: Any, nbins: int = 100, dtype: Any = "int32") -> Any:
-    return ops.cast(optim.histogram(values, nbins, (float(value_range[0]), float(value_range[1]))), as_dtype(dtype))
-
-
-def _pad(tensor: Any, paddings: Any, mode: str = "CONSTANT", constant_values: Any = 0) -> Any:
-    how: dict[str, Any] = {"constant_values": constant_values} if mode.lower() == "constant" else {}
-    return np.pad(tensor, paddings, mode.lower(), **how)  # type: ignore[call-overload]
+def _histogram(values: Any, value_range: Any, nbins: int = 100, dtype: Any = types.INT32) -> Any:
+    return ops.cast(optim.histogram(values, nbins, (float(value_range[0]), float(value_range[1]))), dtype)
 
 
 def _split(value: Any, num_or_size_splits: Any, axis: int = 0) -> Any:
-    given = num_or_size_splits
-    return np.split(value, given if isinstance(given, int) else [int(k) for k in np.cumsum(given)[:-1]], axis)
+    parts = num_or_size_splits
+    return np.split(value, parts if isinstance(parts, int) else np.cumsum(parts)[:-1].tolist(), axis)
 
 
-def _like(number: int) -> Function:
-    return lambda tensor, dtype=None: ops.full(tensor.shape, number, as_dtype(dtype, tensor.dtype))
+def _pad(tensor: Any, paddings: Any, mode: str = "CONSTANT", **options: Any) -> Any:
+    return np.pad(tensor, paddings, mode.lower(), **options)  # type: ignore[call-overload]
 
 
-def _parts(values: Any) -> list[Tensor]:
-    return [convert(one) for one in values]
+def _spelled(signature: str, names: str, of: Callable[[Function], Function] = lambda one: one) -> dict[str, Function]:
+    """Functions by TensorFlow's name, for those with another one here ``theirs=ours``."""
+    return {theirs: lift(of(getattr(ops, ours)), signature) for theirs, ours in pairs(names).items()}
+
+
+FUNCTIONS: dict[str, Function] = {
+    **_spelled(
+        "*x", "negative neg=negative sign abs=absolute square sqrt reciprocal exp expm1 log log1p sigmoid=expit"
+    ),
+    **_spelled("*x", "tanh sin cos tan asin=arcsin acos=arccos atan=arctan sinh cosh erf erfc lgamma=gammaln digamma"),
+    **_spelled("*x", "floor ceil round=rint is_nan=isnan is_inf=isinf is_finite=isfinite logical_not"),
+    **_spelled("*x *y", "add subtract sub=subtract multiply mul=multiply divide truediv=divide floordiv=floor_divide"),
+    **_spelled("*x *y", "mod=remainder pow=power atan2=arctan2 equal not_equal less less_equal greater greater_equal"),
+    **_spelled("*x *y", "logical_and logical_or logical_xor"),
+    **_spelled("*input", "identity stop_gradient"),
+    **_spelled("*input axis", "expand_dims squeeze"),
+    **_spelled("*input_tensor axis keepdims", "reduce_all=all reduce_any=any reduce_sum=sum reduce_mean=mean", _kept),
+    **_spelled("*input_tensor axis keepdims", "reduce_prod=prod reduce_max=max reduce_min=min", _kept),
+    **_spelled("*input_tensor axis keepdims", "reduce_logsumexp=logsumexp", _kept),
+    **_spelled("*x axis", "cumsum cumprod", lambda function: lambda x, axis=0: ops.cast(function(x, axis), x.dtype)),
+    **_spelled("*input axis", "argmax argmin", _position),
+    **_spelled("*a perm", "transpose"),
+    **_spelled("*a *b axes", "tensordot"),
+    **_spelled("**values axis", "concat=concatenate stack"),
+    **_spelled("shape dtype", "zeros ones", lambda function: lambda shape, dtype=types.FLOAT32: function(shape, dtype)),
+    **_spelled("*tensor shape", "reshape"),
+    **_spelled("dims *value", "fill=broadcast_to"),
+    **_spelled("+x dtype", "cast"),
+    "maximum": _tying("maximum", ops.maximum, ops.greater_equal),
+    "minimum": _tying("minimum", ops.minimum, ops.less_equal),
+    "div": lift(lambda x, y: (ops.divide if types.is_float(x.dtype) else ops.floor_divide)(x, y), "*x *y"),
+    "squared_difference": lift(lambda x, y: ops.square(ops.subtract(x, y)), "*x *y"),
+    "rsqrt": lift(lambda x: ops.divide(1, ops.sqrt(x)), "*x"),
+    "to_float": lift(lambda x: ops.cast(x, types.FLOAT32), "*x"),
+    "zeros_like": lift(lambda x, dtype=None: ops.full(x.shape, 0, dtype or x.dtype), "*tensor dtype"),
+    "ones_like": lift(lambda x, dtype=None: ops.full(x.shape, 1, dtype or x.dtype), "*tensor dtype"),
+    "size": lift(lambda x: ops.cast(ops.dim_value(x.type.size), types.INT32), "*input"),
+    "rank": lift(lambda x: ops.number(x.ndim, types.INT32), "*input"),
+    "where": lambda condition, x, y, name=None: call(_where, convert(condition), *alike([x, y]), name=name),
+    "gather": lift(lambda x, indices, axis=0: np.take(x, indices, axis=axis), "+params +indices axis"),
+    "one_hot": lift(_one_hot, "+indices depth on_value off_value axis dtype"),
+    "matmul": lift(_matmul, "*a *b transpose_a transpose_b"),
+    "tile": lift(lambda x, multiples: np.tile(x, multiples), "*input multiples"),
+    "pad": lift(_pad, "*tensor paddings mode constant_values"),
+    "split": lift(_split, "*value num_or_size_splits axis"),
+    "unstack": lift(lambda x, num=None, axis=0: list(np.moveaxis(x, axis, 0)), "*value num axis"),
+    "add_n": lift(lambda inputs: ops.sum(ops.stack(inputs), axis=0), "**inputs"),
+    "einsum": lambda equation, *inputs, name=None: call(ops.einsum, equation, *alike(inputs), name=name),
+    "norm": lift(np.linalg.norm, "*tensor ord axis keepdims"),
+    "eye": lambda num_rows, num_columns=None, **how: constant(
+        np.eye(num_rows, num_columns), **{"dtype": "float32", **how}
+    ),
+    "linspace": lambda start, stop, num, name="LinSpace": constant(np.linspace(start, stop, num), "float32", name=name),
+    "clip_by_norm": lift(optim.clip_by_norm, "*t clip_norm axes"),
+    "clip_by_average_norm": lift(optim.clip_by_average_norm, "*t clip_norm"),
+    "clip_by_global_norm": lambda t_list, clip_norm, use_norm=None, name=None: call(
+        optim.clip_by_global_norm, t_list, clip_norm, use_norm, name=name
+    ),
+    "global_norm": lambda t_list, name=None: call(optim.global_norm, t_list, name=name),
+    "histogram_fixed_width": lift(_histogram, "*values value_range nbins dtype"),
+    **{one.__name__: one for one in (placeholder, constant, placeholder_with_default, shape, range)},
+}
 
 
 def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: Any = None) -> Any:
     """Every element moved into an interval."""
     return FUNCTIONS["maximum"](FUNCTIONS["minimum"](t, clip_value_max), clip_value_min, name=name)
-
-
-def clip_by_global_norm(
-    t_list: Any, clip_norm: Any, use_norm: Any = None, name: Any = None
-) -> tuple[list[Any], Tensor]:
-    """``sg.clip_by_global_norm``."""
-
-    def build(*given: Any) -> list[Any]:
-        clipped, norm = optim.clip_by_global_norm(*given)
-        return [*clipped, norm]
-
-    *clipped, norm = call(build, t_list, clip_norm, use_norm)
-    return clipped, norm
-
-
-def _called(names: str, of: Callable[[Function], Function]) -> dict[str, Function]:
-    """Functions of operations by TensorFlow's name, for those with another one here ``theirs=ours``."""
-    return {one.partition("=")[0]: of(getattr(ops, one.rpartition("=")[2])) for one in names.split()}
-
-
-def _one(function: Function) -> Function:
-    return lambda x: function(x)
-
-
-def _two(function: Function) -> Function:
-    return lambda x, y: function(x, y)
-
-
-_UNARY: dict[str, Function] = {
-    **_called(
-        "negative neg=negative sign abs=absolute square sqrt reciprocal exp expm1 log log1p sigmoid=expit tanh", _one
-    ),
-    **_called(
-        "sin cos tan asin=arcsin acos=arccos atan=arctan sinh cosh erf erfc lgamma=gammaln digamma floor ceil", _one
-    ),
-    **_called("round=rint is_nan=isnan is_inf=isinf is_finite=isfinite logical_not identity stop_gradient", _one),
-    "rsqrt": lambda x: ops.divide(1, ops.sqrt(x)),
-    "cast": lambda x, dtype: ops.cast(x, as_dtype(dtype)),
-    "to_float": lambda x: ops.cast(x, types.FLOAT32),
-    "zeros_like": _like(0),
-    "ones_like": _like(1),
-    "one_hot": _one_hot,
-    "pad": _pad,
-    "split": _split,
-    "unstack": lambda value, num=None, axis=0: list(np.moveaxis(value, axis, 0)),
-    "transpose": lambda a, perm=None: ops.transpose(a, perm),
-    "expand_dims": lambda x, axis=None, dim=None: ops.expand_dims(x, dim if axis is None else axis),
-    "squeeze": lambda x, axis=None: ops.squeeze(x, tuple(axis) if isinstance(axis, list) else axis),
-    "tile": lambda x, multiples: np.tile(x, multiples),
-    "cumsum": lambda x, axis=0: ops.cast(ops.cumsum(x, axis), x.dtype),
-    "cumprod": lambda x, axis=0: ops.cast(ops.cumprod(x, axis), x.dtype),
-    "clip_by_norm": lambda t, clip_norm, axes=None: optim.clip_by_norm(t, clip_norm, axes),
-    "clip_by_average_norm": lambda t, clip_norm: optim.clip_by_average_norm(t, clip_norm),
-    "histogram_fixed_width": _histogram,
-    "size": lambda x: ops.cast(ops.dim_value(x.type.size), types.INT32),
-    "rank": lambda x: ops.number(x.ndim, types.INT32),
-}
-_BINARY: dict[str, Function] = {
-    **_called("add subtract sub=subtract multiply mul=multiply divide truediv=divide floordiv=floor_divide", _two),
-    **_called("mod=remainder pow=power atan2=arctan2 equal not_equal less less_equal greater greater_equal", _two),
-    **_called("logical_and logical_or logical_xor", _two),
-    "div": lambda x, y: (ops.divide if types.is_float(x.dtype) else ops.floor_divide)(x, y),
-    "matmul": _matmul,
-    "maximum": _tying("maximum"),
-    "minimum": _tying("minimum"),
-    "squared_difference": lambda x, y: ops.square(ops.subtract(x, y)),
-    "tensordot": lambda a, b, axes: ops.tensordot(a, b, axes),
-}
-_FREE: dict[str, Function] = {
-    "eye": lambda num_rows, num_columns=None, dtype="float32": ops.eye(num_rows, num_columns, dtype=as_dtype(dtype)),
-    "linspace": lambda start, stop, num: ops.constant(np.linspace(start, stop, num), types.FLOAT32),
-    "concat": lambda values, axis: ops.concatenate(unwrap(_parts(values)), axis),
-    "stack": lambda values, axis=0: ops.stack(unwrap(_parts(values)), axis),
-    "add_n": lambda inputs: ops.sum(ops.stack(unwrap(_parts(inputs))), axis=0),
-    "einsum": lambda equation, *inputs: ops.einsum(equation, *unwrap(_parts(inputs))),
-    "global_norm": lambda t_list: optim.global_norm(t_list),
-}
-FUNCTIONS: dict[str, Function] = {
-    **{name: lift(one) for name, one in _UNARY.items()},
-    **{name: lift(one, 2) for name, one in _BINARY.items()},
-    **{name: lift(one, 0) for name, one in _FREE.items()},
-    **_called("norm reduce_all=all reduce_any=any reduce_sum=sum reduce_mean=mean reduce_prod=prod", _reduction),
-    **_called("reduce_max=max reduce_min=min reduce_logsumexp=logsumexp", _reduction),
-    **_called("argmax argmin", _position),
-    **{one.__name__: one for one in (placeholder, constant, placeholder_with_default, shape, range)},
-    **{one.__name__: one for one in (clip_by_value, clip_by_global_norm)},
-    "where": lambda condition, x, y, name=None: call(_where, convert(condition), *alike([x, y]), name=name),
-    "gather": lambda params, indices, name=None, axis=0: call(
-        lambda x, k: np.take(x, k, axis=axis), convert(params), convert(indices), name=name
-    ),
-    # sizes, of which some may be tensors
-    "reshape": lambda tensor, shape, name=None: call(ops.reshape, convert(tensor), sizes(shape), name=name),
-    "fill": lambda dims, value, name=None: call(ops.broadcast_to, convert(value), sizes(dims), name=name),
-    "zeros": lambda shape, dtype="float32", name=None: call(ops.zeros, sizes(shape), as_dtype(dtype), name=name),
-    "ones": lambda shape, dtype="float32", name=None: call(ops.ones, sizes(shape), as_dtype(dtype), name=name),
-}
 
 
 # -- derivatives ----------------------------------------------------------------------------------------------------
@@ -304,51 +257,40 @@ def _listed(values: Any) -> list[Any]:
     return list(values) if isinstance(values, (list, tuple)) else [values]
 
 
-def gradients(
-    ys: Any,
-    xs: Any,
-    grad_ys: Any = None,
-    name: Any = None,
-    stop_gradients: Any = (),
-    unconnected_gradients: str = "none",
-    **ignored: Any,
-) -> list[Any]:
-    """Derivatives of the sum of all elements of ``ys``, one (or None) for each of ``xs``."""
-    sources, stops = ([convert(one).node for one in _listed(given)] for given in (xs, stop_gradients or ()))
+def _differentiated(function: Function) -> Any:
+    """A function that makes derivatives of nodes, as one that makes TensorFlow's of tensors."""
 
-    def build(ys: Any, heads: Any) -> Any:
+    @wraps(function)
+    def on_tensors(*args: Any, **options: Any) -> Any:
         with config.use(kink="zero"):
-            return list(differentiation.gradients(ys, sources, heads, stops, unconnected_gradients))
+            return call(function, *args, **options)
 
-    made: list[Any] = call(build, _parts(_listed(ys)), None if grad_ys is None else _listed(grad_ys))
-    return made
+    return on_tensors
+
+
+def gradients(
+    ys: Any, xs: Any, grad_ys: Any = None, name: Any = None, *, stop_gradients: Any = (), **options: Any
+) -> list[Any]:
+    """Derivatives of the sum of all elements of ``ys``, one for each of ``xs``: None, or with ``unconnected_gradients="zero"``
+    zeros, where no derivative reaches it."""
+    sources, stops = (
+        [convert(one).node for one in _listed(given)]
+        for given in (xs, () if stop_gradients is None else stop_gradients)
+    )
+    targets, heads = list(map(convert, _listed(ys))), None if grad_ys is None else _listed(grad_ys)
+    unconnected = options.get("unconnected_gradients", "none")
+    return list(_differentiated(differentiation.gradients)(targets, sources, heads, stops, unconnected))
 
 
 def hessians(ys: Any, xs: Any) -> list[Tensor]:
     """Second derivatives of a scalar."""
-    return [call(differentiation.hessian, convert(ys), convert(x)) for x in _listed(xs)]
+    return [_differentiated(differentiation.hessian)(convert(ys), convert(x)) for x in _listed(xs)]
 
 
 class GradientTape(Tape):
     """``sg.GradientTape`` on tensors."""
 
-    def watch(self, expressions: Any) -> None:
-        """Let derivatives with respect to these exist."""
-        super().watch(unwrap(expressions))
-
-    def gradient(self, y: Any, xs: Any, output_gradients: Any = None, unconnected_gradients: str = "none") -> Any:
-        """Derivatives in the containers of ``xs``."""
-        return self._tensors(super().gradient, y, xs, output_gradients, unconnected_gradients)
-
-    def jacobian(self, y: Any, x: Any, unconnected_gradients: str = "none") -> Any:
-        """All partial derivatives of the elements of ``y``."""
-        return self._tensors(super().jacobian, y, x, unconnected_gradients)
-
-    @staticmethod
-    def _tensors(function: Function, *args: Any) -> Any:
-        with config.use(kink="zero"):
-            found = function(*unwrap(args))
-        return tree_map(lambda one: None if one is None else Tensor(one), found)
+    watch, gradient, jacobian = (_differentiated(one) for one in (Tape.watch, Tape.gradient, Tape.jacobian))
 
 
 def py_func(func: Function, inp: Any, Tout: Any, stateful: bool = True, name: Any = None, shapes: Any = None) -> Any:
@@ -357,32 +299,15 @@ def py_func(func: Function, inp: Any, Tout: Any, stateful: bool = True, name: An
     ``Tout`` is an element type, or a list of them for a list of results.  Shapes have to be known here: without
     ``shapes``, a shape or one for each result, all are that of the first input.
     """
-    inputs, kinds, many = _parts(inp), [as_dtype(one) for one in _listed(Tout)], isinstance(Tout, (list, tuple))
-    wanted = (
-        [inputs[0].node.shape] * len(kinds)
-        if shapes is None
-        else [sizes(one) for one in (shapes if many else [shapes])]
+    inputs, many, kinds = (
+        list(map(convert, inp)),
+        isinstance(Tout, (list, tuple)),
+        [as_dtype(one) for one in _listed(Tout)],
     )
-    declared = [types.TensorType(*one) for one in zip(wanted, kinds, strict=True)]
+    declared = [inputs[0].node.shape] * len(kinds) if shapes is None else sizes(shapes if many else [shapes])
 
     def run(*arrays: Any) -> Any:
         return tuple(np.asarray(one, kind) for one, kind in zip(_listed(func(*arrays)), kinds, strict=True))
 
-    made = call(lambda nodes: list(callback(run, nodes, declared, stateful=stateful)), inputs)
-    return made if many else made[0]
-
-
-# -- operators ------------------------------------------------------------------------------------------------------
-def _operators() -> None:
-    """Give tensors the operators that are functions here."""
-    twosided = {"truediv": "divide", "and": "logical_and", "or": "logical_or", "xor": "logical_xor"}
-    for name in ("add", "sub", "mul", "floordiv", "mod", "pow", "matmul", *twosided):
-        function = FUNCTIONS[twosided.get(name, name)]
-        setattr(Tensor, f"__{name}__", function)
-        setattr(Tensor, f"__r{name}__", lambda x, y, function=function: function(y, x))
-    onesided = {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}
-    for name, full in (onesided | {"neg": "negative", "abs": "abs", "invert": "logical_not"}).items():
-        setattr(Tensor, f"__{name}__", FUNCTIONS[full])
-
-
-_operators()
+    made = call(callback, run, inputs, list(zip(declared, kinds, strict=True)), stateful=stateful)
+    return list(made) if many else made[0]

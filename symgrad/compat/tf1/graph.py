@@ -1,30 +1,37 @@
 """Graphs of the TensorFlow 1 spelling.  In: expressions and names.  Out: tensors, variables and operations of a graph.
 
-A ``Tensor`` is an expression (``.node``) with a name, and with the operations that have to run whenever it is evaluated.
-An ``Operation`` is a list of updates.  Under ``control_dependencies`` a variable is read as it is after the operations that
-are waited for; expressions built outside the block keep the values from before the run.
+A ``Tensor`` is an expression (``.node``) with a name; an ``Operation`` is a list of updates of variables.  The graph knows the
+nodes whose evaluation makes operations run.  Under ``control_dependencies`` a variable is read as it is after the operations
+that are waited for; expressions built outside the block keep the values from before the run.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 
 from symgrad import ops, types
 from symgrad.containers import flatten, tree_map
 from symgrad.diff.rules import gradient_override_map, register_gradient
-from symgrad.dims import Size
 from symgrad.errors import DTypeError, SymgradError
-from symgrad.node import Node
+from symgrad.node import Node, topological
 from symgrad.provenance import name_scope as node_scope
 from symgrad.provenance import observed, user_line
 
+T = TypeVar("T")
 Changes = dict[Node, Node]  # new values by variable
+_numbers = itertools.count()
+
+
+def fail(what: str, hint: str | None = None, kind: type[SymgradError] = SymgradError) -> NoReturn:
+    """Refuse something that the user's current line asks for."""
+    raise kind(what, where=user_line(), hint=hint)
 
 
 class Operation:
@@ -32,9 +39,8 @@ class Operation:
 
     def __init__(self, updates: Iterable[tuple[Node, Node]] = (), name: str = "NoOp") -> None:
         self.graph = get_default_graph()
-        self.name = self.graph.unique(name)
-        self.after: tuple[Operation, ...] = _waited.get()
-        self.updates: Changes = dict(updates)
+        self.name, self.updates = self.graph.enter(name, self), dict(updates)
+        self.after = closure((*_waited.get(), *self.graph.started_by(self.updates.values())))
 
     def run(self, feed_dict: Any = None, session: Any = None) -> None:
         """Run it in a session, by default the one in force."""
@@ -46,18 +52,10 @@ class Operation:
 
 def closure(operations: Iterable[Operation]) -> list[Operation]:
     """The operations and all that they wait for, in order."""
-    order: dict[Operation, None] = {}
-    pending = list(operations)[::-1]
-    while pending:
-        missing = [one for one in pending[-1].after if one not in order]
-        if missing:
-            pending.extend(reversed(missing))
-        else:
-            order[pending.pop()] = None
-    return list(order)
+    return list(dict.fromkeys(one for last in operations for one in (*last.after, last)))
 
 
-def changes_of(operations: Sequence[Operation]) -> Changes:
+def changes_of(operations: Iterable[Operation]) -> Changes:
     """The value that each variable has after all of these operations.
 
     Raises
@@ -69,12 +67,10 @@ def changes_of(operations: Sequence[Operation]) -> Changes:
     origin: dict[Node, Operation] = {}
     for one in closure(operations):
         for variable, new in one.updates.items():
-            if variable in changes and changes[variable] is not new and origin[variable] not in closure([one]):
-                raise SymgradError(
-                    f"two operations of one run assign to {variable.attrs.name!r}: {origin[variable].name!r} and {one.name!r}",
-                    where=user_line(),
-                    hint="make one wait for the other: with tf.control_dependencies([first]):",
-                )
+            if variable in changes and changes[variable] is not new and origin[variable] not in one.after:
+                both = f"{origin[variable].name!r} and {one.name!r}"
+                hint = "make one wait for the other: with tf.control_dependencies([first]):"
+                fail(f"two operations of one run assign to {variable.attrs.name!r}: {both}", hint)
             changes[variable], origin[variable] = new, one
     return changes
 
@@ -82,19 +78,14 @@ def changes_of(operations: Sequence[Operation]) -> Changes:
 class Dimension(int):
     """A size that is known."""
 
-    @property
-    def value(self) -> int:
-        return int(self)
+    value = property(int)
 
 
 class TensorShape(tuple[Any, ...]):
     """Sizes of the axes; None for one that is not known before the run."""
 
     __slots__ = ()
-
-    @property
-    def ndims(self) -> int:
-        return len(self)
+    ndims = property(len)
 
     def as_list(self) -> list[int | None]:
         return [None if size is None else int(size) for size in self]
@@ -103,19 +94,21 @@ class TensorShape(tuple[Any, ...]):
         return f"({', '.join('?' if size is None else str(int(size)) for size in self)}{',' * (len(self) == 1)})"
 
 
-class Tensor:
-    """An expression of a graph."""
+class Tensor(np.lib.mixins.NDArrayOperatorsMixin):
+    """An expression of a graph; operators are NumPy's, except that equality is identity."""
 
-    __array_ufunc__ = None  # NumPy arrays leave operators to us
-    sizes: tuple[Size, ...] | Size | None = None  # of what `shape` gave, for use as a size again
+    __eq__, __ne__, __hash__ = object.__eq__, object.__ne__, object.__hash__
+    sizes: Any = None  # of what `shape` gave, for use as a size again
 
-    def __init__(self, node: Node, after: Iterable[Operation] = (), name: str | None = None) -> None:
+    def __init__(self, node: Node, name: str | None = None) -> None:
         self.node, self.graph = node, get_default_graph()
-        self.after = tuple(dict.fromkeys((*after, *_waited.get())))
         self._name = None if name is None else self.graph.enter(name, self)
 
     def __symgrad__(self) -> Node:
         return self.node
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
+        return call(getattr(ufunc, method), *alike(inputs), **options)  # x += 1 rebinds x
 
     @property
     def name(self) -> str:
@@ -124,13 +117,8 @@ class Tensor:
             self._name = self.graph.enter(self.node.op.name.capitalize(), self)
         return f"{self._name}:0"
 
-    @property
-    def op(self) -> TensorOperation:
-        return TensorOperation(self.node, self.name[:-2])
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.node.dtype
+    op = property(lambda self: TensorOperation(self.node, self.name[:-2]))
+    dtype = property(lambda self: self.node.dtype)
 
     @property
     def shape(self) -> TensorShape:
@@ -145,15 +133,13 @@ class Tensor:
         return (session or get_default_session()).run(self, feed_dict)
 
     def __bool__(self) -> bool:
-        raise SymgradError(
-            "a tensor has no truth value before it is run", where=user_line(), hint="tf.where, or run it in a session"
-        )
+        fail("a tensor has no truth value before it is run", "tf.where, or run it in a session")
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[k] for k in range(len(self.node)))  # type: ignore[arg-type]
 
     def __getitem__(self, key: Any) -> Tensor:
-        found = call(lambda node, *keys: node[unwrap(key)], self)
+        found = call(lambda node, key: node[key], self, key)
         if isinstance(self.sizes, tuple) and isinstance(key, (int, slice)):
             found.sizes = self.sizes[key]
         return found
@@ -182,38 +168,33 @@ class Graph:
         self.shared: dict[str, Any] = {}  # what get_variable made, by name
         self.collections: dict[str, list[Any]] = {}
         self.variables: dict[Node, Any] = {}
+        self.starts: dict[Node, Sequence[Operation]] = {}  # what runs whenever a node is evaluated
         self.seed: int | None = None
         self._counts: dict[str, int] = {}
 
-    @contextmanager
-    def as_default(self) -> Iterator[Graph]:
+    def as_default(self) -> AbstractContextManager[Graph]:
         """What is built inside the block belongs to this graph."""
-        token = _graph.set(self)
-        try:
-            yield self
-        finally:
-            _graph.reset(token)
+        return during(_graph, self)
 
-    def unique(self, name: str) -> str:
-        """The name, with a number if it is taken; from now on it is."""
-        made = name
+    def enter(self, name: str, element: Any = None) -> str:
+        """Give an element its name, inside the scopes in force, with a number if it is taken."""
+        full = made = f"{_scope.get().path}{name}"
         while made in self.elements:
-            self._counts[name] = self._counts.get(name, 0) + 1
-            made = f"{name}_{self._counts[name]}"
-        self.elements[made] = None
-        return made
-
-    def enter(self, name: str, element: Any) -> str:
-        """Give an element its name, inside the scopes in force."""
-        made = self.unique(f"{_scope.get()[0]}{name}")
+            self._counts[full] = self._counts.get(full, 0) + 1
+            made = f"{full}_{self._counts[full]}"
         self.elements[made] = element
         return made
+
+    def started_by(self, nodes: Iterable[Node], stop: Callable[[Node], bool] | None = None) -> list[Operation]:
+        """The operations that run when nodes are evaluated; nothing behind where ``stop`` holds is."""
+        order = topological(nodes, stop) if self.starts else []
+        return [one for node in order if not (stop and stop(node)) for one in self.starts.get(node, ())]
 
     def get_tensor_by_name(self, name: str) -> Any:
         """The tensor, variable or placeholder that is called ``"x:0"``."""
         found = self.elements.get(name.removesuffix(":0"))
         if found is None:
-            raise SymgradError(f"the graph has no tensor named {name!r}", where=user_line())
+            fail(f"the graph has no tensor named {name!r}")
         return found
 
     def get_collection(self, key: str, scope: str | None = None) -> list[Any]:
@@ -225,46 +206,56 @@ class Graph:
         """Append to a collection."""
         self.collections.setdefault(key, []).append(element)
 
-    @contextmanager
-    def gradient_override_map(self, overrides: Mapping[str, str]) -> Iterator[None]:
+    def gradient_override_map(self, overrides: Mapping[str, str]) -> AbstractContextManager[None]:
         """Operations built inside the block are differentiated by the named rules."""
-        found = {_OPERATIONS.get(name, name): _rules.get(rule, rule) for name, rule in overrides.items()}
-        with gradient_override_map(found):
-            yield
+        return gradient_override_map({name: _rules.get(rule, rule) for name, rule in overrides.items()})
 
 
-# TensorFlow's names of operations whose own are not these in small letters.
-_OPERATIONS = {"AddV2": "add", "RealDiv": "divide", "Div": "divide", "Round": "rint", "Sigmoid": "expit"} | {
-    theirs.capitalize(): ours
-    for theirs, ours in (
-        ("mul", "multiply"),
-        ("sub", "subtract"),
-        ("neg", "negative"),
-        ("abs", "absolute"),
-        ("pow", "power"),
-    )
-}
+class VariableScope(NamedTuple):
+    """The scopes in force: of names, and of variables that are shared by name."""
+
+    path: str = ""
+    prefix: str = ""
+    reuse: Any = False
+
+    @property
+    def name(self) -> str:
+        return self.prefix.removesuffix("/")
+
+    def reuse_variables(self) -> None:
+        """From now on ``get_variable`` gives variables that exist."""
+        _scope.set(_scope.get()._replace(reuse=True))
+
+
 _rules: dict[str, str] = {}  # names of rules as symgrad knows them
-
 _graph: ContextVar[Graph | None] = ContextVar("symgrad_tf1_graph", default=None)
 _session: ContextVar[Any] = ContextVar("symgrad_tf1_session", default=None)
-_scope: ContextVar[tuple[str, str, Any]] = ContextVar("symgrad_tf1_scope", default=("", "", False))
+_scope: ContextVar[VariableScope] = ContextVar("symgrad_tf1_scope", default=VariableScope())  # noqa: B039 (immutable)
 _waited: ContextVar[tuple[Operation, ...]] = ContextVar("symgrad_tf1_waited", default=())
+
+
+@contextmanager
+def during(variable: ContextVar[Any], value: T) -> Iterator[T]:
+    """A context variable has a value inside the block."""
+    token = variable.set(value)
+    try:
+        yield value
+    finally:
+        variable.reset(token)
 
 
 def get_default_graph() -> Graph:
     """The graph that new tensors belong to."""
     found = _graph.get()
     if found is None:
-        found = Graph()
-        _graph.set(found)
+        _graph.set(found := Graph())
     return found
 
 
 def reset_default_graph() -> None:
     """Begin an empty graph."""
     _graph.set(Graph())
-    _scope.set(("", "", False))
+    _scope.set(VariableScope())
 
 
 def get_default_session() -> Any:
@@ -276,7 +267,7 @@ def get_default_session() -> Any:
         There is none.
     """
     if _session.get() is None:
-        raise SymgradError("no session is in force", where=user_line(), hint="with tf.Session():, or session=...")
+        fail("no session is in force", "with tf.Session():, or session=...")
     return _session.get()
 
 
@@ -285,12 +276,10 @@ def RegisterGradient(name: str) -> Callable[[Callable[..., Any]], Callable[..., 
 
     def enter(rule: Callable[..., Any]) -> Callable[..., Any]:
         def on_nodes(node: Node, *heads: Any) -> Any:
-            return unwrap(rule(TensorOperation(node), *(None if one is None else Tensor(one) for one in heads)))
+            return unwrap(rule(TensorOperation(node), *map(wrap, heads)))
 
-        inner = f"{name}/{id(on_nodes)}"
-        on_nodes.__name__ = name
-        register_gradient(inner)(on_nodes)
-        _rules[name] = inner
+        on_nodes.__name__, _rules[name] = name, f"{name}/{id(on_nodes)}"
+        register_gradient(_rules[name])(on_nodes)
         return rule
 
     return enter
@@ -308,14 +297,28 @@ def _read(tensor: Tensor) -> Node:
     return tensor.node
 
 
+def wrap(value: Any, name: str | None = None) -> Any:
+    """Nodes inside a value as tensors, whose evaluation starts what is waited for."""
+    waited = _waited.get()
+
+    def one_tensor(one: Any) -> Any:
+        return Tensor(own(one, waited) if waited else one, name) if isinstance(one, Node) else one
+
+    return tree_map(one_tensor, value)
+
+
+def own(node: Node, started: Sequence[Operation] = ()) -> Node:
+    """The value of a node, as a node that no other is the same as, and whose evaluation starts operations."""
+    with observed(None), node_scope(f"own{next(_numbers)}"):
+        made: Node = ops.identity(node)
+    if started:
+        get_default_graph().starts[made] = started
+    return made
+
+
 def call(function: Callable[..., Any], *args: Any, name: str | None = None, **options: Any) -> Any:
-    """The result of a function of nodes as a tensor, or a list of tensors; it waits for what its arguments wait for."""
-    after: dict[Operation, None] = {}
-    tree_map(lambda one: after.update(dict.fromkeys(one.after)) if isinstance(one, Tensor) else None, (args, options))
-    made = function(*unwrap(args), **unwrap(options))
-    if isinstance(made, (list, tuple)):
-        return [None if one is None else Tensor(one, after) for one in made]
-    return Tensor(made, after, name)
+    """The result of a function of nodes, called with tensors, as tensors."""
+    return wrap(function(*unwrap(args), **unwrap(options)), name)
 
 
 def as_dtype(dtype: Any, default: Any = None) -> np.dtype[Any]:
@@ -326,10 +329,8 @@ def as_dtype(dtype: Any, default: Any = None) -> np.dtype[Any]:
 
 def convert(value: Any, dtype: Any = None) -> Any:
     """A tensor as it is; numbers and arrays as a node: Python's become float32, int32 or bool."""
-    if isinstance(value, Tensor):
-        return value
-    if isinstance(value, Node):
-        return Tensor(value)
+    if isinstance(value, (Tensor, Node)):
+        return value if isinstance(value, Tensor) else Tensor(value)
     if isinstance(value, (list, tuple)) and ops.is_symbolic(unwrap(value)):
         return call(lambda parts: ops.array(parts, None if dtype is None else as_dtype(dtype)), value)
     return Tensor(ops.constant(array_of(value, dtype)))
@@ -344,43 +345,31 @@ def array_of(value: Any, dtype: Any = None) -> np.ndarray[Any, Any]:
         The value is of another kind than ``dtype``.
     """
     array = np.asarray(value)
-    if dtype is None and not isinstance(value, (np.ndarray, np.generic)) and not _holds_numpy(value):
+    if dtype is None and not any(isinstance(one, (np.ndarray, np.generic)) for one in flatten(value)[0]):
         dtype = {"f": np.float32, "i": np.int32}.get(array.dtype.kind)
     kind = array.dtype if dtype is None else as_dtype(dtype)
     if array.size and not np.can_cast(array.dtype, kind, "same_kind"):
-        raise DTypeError(f"{value!r} is no value of {kind}", where=user_line(), hint="tf.cast, or another dtype")
+        fail(f"{value!r} is no value of {kind}", "tf.cast, or another dtype", DTypeError)
     return np.asarray(array, kind)
 
 
-def _holds_numpy(value: Any) -> bool:
-    return any(isinstance(one, (np.ndarray, np.generic)) for one in flatten(value)[0])
+def alike(values: Iterable[Any]) -> list[Any]:
+    """Operands as tensors; what is no tensor takes the element type of the first that is, or else that of a float."""
+    ready = [convert(one) if ops.is_symbolic(unwrap(one)) else one for one in values]
+    kinds = [one.dtype for one in ready if isinstance(one, Tensor)]
+    floats = [array_of(one).dtype for one in ready if not kinds and np.asarray(one).dtype.kind == "f"]
+    return [convert(one, next(iter(kinds + floats), None)) for one in ready]
 
 
 # -- scopes ---------------------------------------------------------------------------------------------------------
 @contextmanager
 def name_scope(name: str | None, default_name: str | None = None, values: Any = None) -> Iterator[str]:
     """Names of what is built inside begin with the scope's, which gets a number if it is taken."""
-    outer, shared, reuse = _scope.get()
-    own = name or default_name
-    path = f"{get_default_graph().unique(outer + own.rstrip('/'))}/" if own else ""
-    token = _scope.set((path, shared, reuse))
-    try:
-        with node_scope(path[len(outer) : -1]) if path else observed(None):
-            yield path
-    finally:
-        _scope.reset(token)
-
-
-class VariableScope:
-    """The scope in force of variables that are shared by name."""
-
-    def __init__(self, name: str, reuse: Any) -> None:
-        self.name, self.reuse, self.original_name_scope = name, reuse, f"{name}/"
-
-    def reuse_variables(self) -> None:
-        """From now on ``get_variable`` gives variables that exist."""
-        outer, shared, _ = _scope.get()
-        _scope.set((outer, shared, True))
+    own_name, here = (name or default_name or "").rstrip("/"), _scope.get()
+    path = f"{get_default_graph().enter(own_name)}/" if own_name else ""
+    inside = node_scope(path[len(here.path) : -1]) if path else observed(None)
+    with during(_scope, here._replace(path=path)), inside:
+        yield path
 
 
 AUTO_REUSE = "auto"
@@ -391,33 +380,26 @@ def variable_scope(
     name_or_scope: Any, default_name: str | None = None, values: Any = None, reuse: Any = None, **ignored: Any
 ) -> Iterator[VariableScope]:
     """Names of variables made inside begin with the scope's; with ``reuse``, ``get_variable`` gives those that exist."""
-    _, shared, inherited = _scope.get()
-    given = name_or_scope or default_name
-    full = given.name if isinstance(given, VariableScope) else f"{shared}{given}"
-    reuse = inherited if reuse is None else reuse
-    with name_scope(full.rpartition("/")[2] or None):
-        token = _scope.set((_scope.get()[0], f"{full}/" if full else "", reuse))
-        try:
-            yield VariableScope(full, reuse)
-        finally:
-            _scope.reset(token)
+    here, given = _scope.get(), name_or_scope or default_name
+    full = given.name if isinstance(given, VariableScope) else f"{here.prefix}{given}"
+    with name_scope(full.rpartition("/")[2] or None) as path:
+        inside = VariableScope(path, f"{full}/" if full else "", here.reuse if reuse is None else reuse)
+        with during(_scope, inside):
+            yield inside
 
 
 def get_variable_scope() -> VariableScope:
     """The variable scope in force."""
-    _, shared, reuse = _scope.get()
-    return VariableScope(shared.removesuffix("/"), reuse)
+    return _scope.get()
 
 
-@contextmanager
-def control_dependencies(inputs: Sequence[Any] | None) -> Iterator[None]:
+def control_dependencies(inputs: Sequence[Any] | None) -> AbstractContextManager[Any]:
     """What is built inside is evaluated after these operations, and reads variables as they leave them; None: after nothing."""
-    added = [one for item in inputs or () for one in ([item] if isinstance(item, Operation) else item.after)]
-    token = _waited.set(() if inputs is None else (*_waited.get(), *added))
-    try:
-        yield
-    finally:
-        _waited.reset(token)
+    if inputs is None:
+        return during(_waited, ())
+    graph = get_default_graph()
+    added = [[one] if isinstance(one, Operation) else graph.started_by([convert(one).node]) for one in inputs]
+    return during(_waited, (*_waited.get(), *itertools.chain(*added)))
 
 
 def group(*inputs: Any, name: str = "group_deps") -> Operation:

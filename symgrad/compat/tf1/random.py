@@ -6,12 +6,15 @@ Numbers are NumPy's, drawn on the host; with equal seeds they repeat, but they a
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from symgrad.compat.tf1.graph import Tensor, array_of, as_dtype, call, get_default_graph
+from symgrad.compat.tf1.functions import Function, lift
+from symgrad.compat.tf1.graph import Tensor, array_of, get_default_graph
 from symgrad.diff.callback import callback
+from symgrad.types import FLOAT32
 
 Initializer = Callable[..., Any]
 
@@ -21,47 +24,33 @@ def set_random_seed(seed: int) -> None:
     get_default_graph().seed = seed
 
 
-def _drawn(draw: Callable[[np.random.Generator, tuple[int, ...]], Any], shape: Any, dtype: Any, seed: Any) -> Tensor:
-    common, kind = get_default_graph().seed, as_dtype(dtype)
-    given = [one for one in (common, seed) if one is not None]
-    generator = np.random.default_rng(given or None)
-    sizes = tuple(int(size) for size in shape)
+def _drawn(draw: Function, signature: str) -> Function:
+    """``draw(generator, shape, ...)`` on the host, as a function of nodes; integers are rounded down."""
 
-    def fresh() -> Any:
-        return np.asarray(draw(generator, sizes), kind)
+    def drawn(shape: Any, dtype: Any = FLOAT32, seed: Any = None, **how: Any) -> Any:
+        generator = np.random.default_rng([one for one in (get_default_graph().seed, seed) if one is not None] or None)
+        rounded = np.floor if dtype.kind == "i" else np.asarray
+        return callback(lambda: rounded(draw(generator, shape, **how)).astype(dtype), [], (shape, dtype))
 
-    made: Tensor = call(lambda: callback(fresh, [], (sizes, kind)))
-    return made
+    return lift(drawn, signature)
 
 
-def random_normal(
-    shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = "float32", seed: Any = None, name: Any = None
-) -> Tensor:
-    """Normally distributed numbers."""
-    return _drawn(lambda generator, sizes: generator.normal(mean, stddev, sizes), shape, dtype, seed)
-
-
-def truncated_normal(
-    shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = "float32", seed: Any = None, name: Any = None
-) -> Tensor:
+def _truncated(generator: np.random.Generator, shape: Any, mean: float = 0.0, stddev: float = 1.0) -> Any:
     """Normally distributed numbers, those beyond two standard deviations drawn again."""
-
-    def draw(generator: np.random.Generator, sizes: tuple[int, ...]) -> Any:
-        made = generator.normal(size=sizes)
-        while np.any(far := np.abs(made) > 2):
-            made = np.where(far, generator.normal(size=sizes), made)
-        return mean + stddev * made
-
-    return _drawn(draw, shape, dtype, seed)
+    made = generator.normal(size=shape)
+    while np.any(far := np.abs(made) > 2):
+        made = np.where(far, generator.normal(size=shape), made)
+    return mean + stddev * made
 
 
-def random_uniform(
-    shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = "float32", seed: Any = None, name: Any = None
-) -> Tensor:
-    """Uniformly distributed numbers; integers for an integer element type."""
-    if as_dtype(dtype).kind == "i":
-        return _drawn(lambda generator, sizes: generator.integers(int(minval), int(maxval), sizes), shape, dtype, seed)
-    return _drawn(lambda generator, sizes: generator.uniform(minval, maxval, sizes), shape, dtype, seed)
+random_normal = _drawn(
+    lambda generator, shape, mean=0.0, stddev=1.0: generator.normal(mean, stddev, shape), "shape mean stddev dtype seed"
+)
+truncated_normal = _drawn(_truncated, "shape mean stddev dtype seed")
+random_uniform = _drawn(
+    lambda generator, shape, minval=0, maxval=1: generator.uniform(minval, maxval, shape),
+    "shape minval maxval dtype seed",
+)
 
 
 # -- initial values: what gives a function of a shape ---------------------------------------------------------------
@@ -70,24 +59,16 @@ def constant_initializer(value: Any = 0) -> Initializer:
     return lambda shape, dtype="float32": np.broadcast_to(array_of(value, dtype), tuple(shape))
 
 
-def zeros_initializer() -> Initializer:
-    """Variables that begin with zeros."""
-    return constant_initializer(0)
+zeros_initializer, ones_initializer = partial(constant_initializer, 0), partial(constant_initializer, 1)
 
 
-def ones_initializer() -> Initializer:
-    """Variables that begin with ones."""
-    return constant_initializer(1)
+def _initializer(draw: Function) -> Callable[..., Initializer]:
+    return lambda *how, **named: lambda shape, dtype="float32": draw(shape, *how, **{"dtype": dtype, **named})
 
 
-def _initializer(draw: Callable[..., Tensor]) -> Callable[..., Initializer]:
-    return lambda *how, seed=None, **named: (
-        lambda shape, dtype="float32": draw(shape, *how, dtype=dtype, seed=seed, **named)
-    )
-
-
-random_normal_initializer, truncated_normal_initializer = _initializer(random_normal), _initializer(truncated_normal)
-random_uniform_initializer = _initializer(random_uniform)
+random_normal_initializer, truncated_normal_initializer, random_uniform_initializer = map(
+    _initializer, (random_normal, truncated_normal, random_uniform)
+)
 
 
 def glorot_uniform_initializer(seed: Any = None) -> Initializer:

@@ -6,58 +6,45 @@ updates of the operations that run.  A session has values of its own for the var
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from symgrad import ops
 from symgrad.checkpoint import restore_variables, save_variables
 from symgrad.compat.tf1 import graph as graphs
-from symgrad.compat.tf1.graph import Graph, Operation, Tensor, changes_of, closure, get_default_graph
+from symgrad.compat.tf1.graph import Graph, Operation, Tensor, changes_of, during, fail, get_default_graph
 from symgrad.compat.tf1.variables import Variable
 from symgrad.compile import compile
 from symgrad.containers import flatten, unflatten
-from symgrad.errors import DTypeError, KernelInputError, ShapeError, SymgradError, UnconnectedGradientError
+from symgrad.errors import DTypeError, KernelInputError, ShapeError, UnconnectedGradientError
 from symgrad.node import Node, substitute, topological
 from symgrad.ops.coerce import shape_text
 from symgrad.ops.source import CONSTANT, is_placeholder
-from symgrad.provenance import observed, user_line
+from symgrad.provenance import observed
 from symgrad.variables import is_variable, variable
 
 LARGE = 1000  # elements
-
-
-class Plan(NamedTuple):
-    """A compiled set of fetches."""
-
-    kernel: Any
-    fed: list[Node]  # in the order of the kernel's arguments
-    arrays: list[Any]  # arguments behind those: large constants, which machine code should not hold
-    read: list[Any]  # variables that need a value
-    fetched: list[bool]  # which fetches have a value
 
 
 class Session:
     """Runs parts of a graph."""
 
     def __init__(self, target: str = "", graph: Graph | None = None, config: Any = None) -> None:
-        self.graph = graph or get_default_graph()
-        self._plans: dict[Any, Plan] = {}
+        self.graph, self._open = graph or get_default_graph(), True
+        self._plans: dict[Any, Callable[[dict[Node, Any]], Any]] = {}
         self._variables: dict[Node, Any] = {}
-        self._entered: list[Any] = []
-        self._open = True
+        self._entered = ExitStack()
 
     def __enter__(self) -> Session:
-        self._entered.append((graphs._graph.set(self.graph), graphs._session.set(self)))
-        return self
+        self._entered.enter_context(self.graph.as_default())
+        return self._entered.enter_context(self.as_default())
 
     def __exit__(self, *error: object) -> None:
-        outer, session = self._entered.pop()
-        graphs._graph.reset(outer)
-        graphs._session.reset(session)
+        self._entered.close()
         self.close()
 
     def close(self) -> None:
@@ -66,14 +53,9 @@ class Session:
         self._plans.clear()
         self._variables.clear()
 
-    @contextmanager
-    def as_default(self) -> Iterator[Session]:
+    def as_default(self) -> AbstractContextManager[Session]:
         """``eval`` and ``run`` inside the block use this session, which stays open."""
-        token = graphs._session.set(self)
-        try:
-            yield self
-        finally:
-            graphs._session.reset(token)
+        return during(graphs._session, self)
 
     def variable(self, node: Node) -> Any:
         """The session's own variable for one of the graph."""
@@ -105,95 +87,67 @@ class Session:
             A feed does not fit.
         """
         if not self._open:
-            raise SymgradError("Session.run: the session is closed", where=user_line())
+            fail("Session.run: the session is closed")
         leaves, structure = flatten(fetches)
         wanted = [self._element(leaf, position) for position, leaf in enumerate(leaves)]
-        fed = {tensor.node: _value(tensor, value) for tensor, value in self._fed(feed_dict or {})}
-        key = (tuple(one.node if isinstance(one, Tensor) else one for one in wanted), frozenset(fed))
-        after = tuple(one.after if isinstance(one, Tensor) else None for one in wanted)
-        plan = self._plans.get((key, after))
-        if plan is None:
-            plan = self._plans[key, after] = self._planned(wanted, fed)
-        for own in plan.read:
-            if not own.attrs.state.ready:
-                raise SymgradError(
-                    f"Session.run: the variable {own.name!r} is not initialised",
-                    where=user_line(),
-                    hint="run tf.global_variables_initializer(), made after every variable (those of optimisers, too), first",
-                )
-        found = iter(plan.kernel(*(fed[node] for node in plan.fed), *plan.arrays))
-        return unflatten(structure, [next(found) if has else None for has in plan.fetched])
+        fed = dict(self._fed(key, value) for key, value in (feed_dict or {}).items())
+        key = (tuple(wanted), frozenset(fed))
+        if key not in self._plans:
+            self._plans[key] = self._planned(wanted, fed)
+        found = iter(self._plans[key](fed))
+        return unflatten(structure, [next(found) if isinstance(one, Node) else None for one in wanted])
 
-    def _planned(self, wanted: Sequence[Tensor | Operation], fed: Mapping[Node, Any]) -> Plan:
-        tensors = [one for one in wanted if isinstance(one, Tensor)]
-        started = [one for item in wanted for one in ([item] if isinstance(item, Operation) else item.after)]
-        changes = changes_of(closure(started))
-        nodes = [*(one.node for one in tensors), *changes.values()]
-        arguments = {node: ops.parameter(_argument(node, k), node.type) for k, node in enumerate(fed)}
-        order = topological(nodes, arguments.__contains__)
-        own = {node: self.variable(node) for node in [*order, *changes] if node in self.graph.variables}
-        self._require_feeds([one for one in order if is_placeholder(one) and not is_variable(one) and one not in fed])
-        large = [one for one in order if one not in fed and one.op is CONSTANT and one.attrs.value.array.size > LARGE]
-        arguments |= {node: ops.parameter(f"constant{k}", node.type) for k, node in enumerate(large)}
-        made = substitute(nodes, {**own, **arguments})
-        updates = [(own[node], value) for node, value in zip(changes, made[len(tensors) :], strict=True)]
-        kernel = compile(tuple(made[: len(tensors)]), list(arguments.values()), updates=updates, name="session")
-        read = [own[node] for node in order if node in own and node not in fed]
-        return Plan(
-            kernel,
-            list(fed),
-            [node.attrs.value.array for node in large],
-            read,
-            [isinstance(one, Tensor) for one in wanted],
-        )
+    def _planned(self, wanted: Sequence[Node | Operation], fed: Mapping[Node, Any]) -> Callable[[dict[Node, Any]], Any]:
+        """A function of what is fed that gives the values of the nodes, and runs the operations."""
+        nodes = [one for one in wanted if isinstance(one, Node)]
+        started = [one for one in wanted if isinstance(one, Operation)]
+        changes = changes_of([*started, *self.graph.started_by(nodes, fed.__contains__)])
+        order = topological([*nodes, *changes.values()], fed.__contains__)
+        inner = [one for one in order if one not in fed]
+        for one in inner:
+            if is_placeholder(one) and not is_variable(one):
+                name, kind = one.attrs.name, f"{one.dtype}{Tensor(one).shape!r}"
+                what = f"Session.run: the placeholder {name!r} of type {kind} is needed and not fed"
+                fail(what, f"feed_dict={{{name}: value}}", KernelInputError)
+        own = {node: self.variable(node) for node in [*inner, *changes] if node in self.graph.variables}
+        read = [own[node] for node in inner if node in own]
+        large = {node: node.attrs.value.array for node in inner if node.op is CONSTANT and node.type.size > LARGE}
+        arguments = {node: ops.parameter(f"feed{k}", node.type) for k, node in enumerate([*fed, *large])}
+        made = substitute([*nodes, *changes.values()], {**own, **arguments})
+        updates = [(own[node], value) for node, value in zip(changes, made[len(nodes) :], strict=True)]
+        kernel = compile(tuple(made[: len(nodes)]), list(arguments.values()), updates=updates, name="session")
 
-    def _require_feeds(self, missing: Sequence[Node]) -> None:
-        if missing:
-            node = missing[0]
-            raise KernelInputError(
-                f"Session.run: the placeholder {node.attrs.name!r} of type {_type(node)} is needed and not fed",
-                where=user_line(),
-                hint=f"feed_dict={{{node.attrs.name}: value}}",
-            )
+        def run(values: dict[Node, Any]) -> Any:
+            for one in read:
+                _require_value(one)
+            return kernel(*((large[node] if node in large else values[node]) for node in arguments))
 
-    def _fed(self, feed_dict: Mapping[Any, Any]) -> list[tuple[Tensor, Any]]:
-        found = []
-        for key, value in feed_dict.items():
-            tensor = self.graph.get_tensor_by_name(key) if isinstance(key, str) else key
-            if not isinstance(tensor, Tensor):
-                raise KernelInputError(
-                    f"Session.run: {key!r} is fed, which is no tensor",
-                    where=user_line(),
-                    hint="keys of feed_dict are placeholders, other tensors, or their names",
-                )
-            found.append((self._own(tensor, "fed"), value))
-        return found
+        return run
 
-    def _element(self, leaf: Any, position: int) -> Tensor | Operation:
+    def _fed(self, key: Any, value: Any) -> tuple[Node, np.ndarray[Any, Any]]:
+        tensor = self.graph.get_tensor_by_name(key) if isinstance(key, str) else key
+        if not isinstance(tensor, Tensor):
+            hint = "keys of feed_dict are placeholders, other tensors, or their names"
+            fail(f"Session.run: {key!r} is fed, which is no tensor", hint, KernelInputError)
+        self._require_own(tensor, "fed")
+        return tensor.node, _value(tensor, value)
+
+    def _element(self, leaf: Any, position: int) -> Node | Operation:
         if leaf is None:
-            raise UnconnectedGradientError(
-                f"Session.run: fetch {position} is None",
-                where=user_line(),
-                hint="tf.gradients gives None where no derivative reaches x: sg.why(y, x) says why, "
-                "unconnected_gradients='zero' gives zeros",
-            )
+            hint = "tf.gradients gives None where no derivative reaches x: sg.why(y, x) says why, "
+            hint += "unconnected_gradients='zero' gives zeros"
+            fail(f"Session.run: fetch {position} is None", hint, UnconnectedGradientError)
         found = self.graph.get_tensor_by_name(leaf) if isinstance(leaf, str) else leaf
-        if isinstance(found, Node):
-            found = Tensor(found)
+        found = Tensor(found) if isinstance(found, Node) else found
         if not isinstance(found, (Tensor, Operation)):
-            raise SymgradError(
-                f"Session.run: fetch {position} is {found!r}, which is neither tensor nor operation", where=user_line()
-            )
-        return self._own(found, "fetched")
+            fail(f"Session.run: fetch {position} is {found!r}, which is neither tensor nor operation")
+        self._require_own(found, "fetched")
+        return found.node if isinstance(found, Tensor) else found
 
-    def _own(self, found: Any, what: str) -> Any:
+    def _require_own(self, found: Tensor | Operation, what: str) -> None:
         if found.graph is not self.graph:
-            raise SymgradError(
-                f"Session.run: {found.name!r} is {what}, which belongs to another graph than the session",
-                where=user_line(),
-                hint="build it before the session in the same graph, or tf.Session(graph=...)",
-            )
-        return found
+            hint = "build it before the session in the same graph, or tf.Session(graph=...)"
+            fail(f"Session.run: {found.name!r} is {what}, which belongs to another graph than the session", hint)
 
 
 class InteractiveSession(Session):
@@ -210,13 +164,10 @@ class InteractiveSession(Session):
         super().close()
 
 
-def _argument(node: Node, position: int) -> str:
-    """What errors of kernels call a feed."""
-    return str(node.attrs.name) if is_placeholder(node) else f"feed{position}"
-
-
-def _type(node: Node) -> str:
-    return f"{node.dtype}{graphs.TensorShape(Tensor(node).shape)!r}"
+def _require_value(own: Any) -> None:
+    if not own.attrs.state.ready:
+        hint = "run tf.global_variables_initializer(), made after every variable (those of optimisers, too), first"
+        fail(f"Session.run: the variable {own.name!r} is not initialised", hint)
 
 
 def _value(tensor: Tensor, value: Any) -> np.ndarray[Any, Any]:
@@ -224,20 +175,14 @@ def _value(tensor: Tensor, value: Any) -> np.ndarray[Any, Any]:
     array, node = np.asarray(value), tensor.node
     sizes = zip(array.shape, node.shape, strict=False)
     if array.ndim != node.ndim or any(isinstance(own, int) and own != size for size, own in sizes):
-        raise ShapeError(
-            f"Session.run: a value of shape {shape_text(array.shape)} is fed for {tensor.name!r}, which has shape "
-            f"{tensor.shape!r}",
-            where=user_line(),
-            hint=None
-            if node.ndim or array.ndim == 0
-            else "tf.placeholder(dtype, shape): without a shape it is a scalar",
+        what = (
+            f"a value of shape {shape_text(array.shape)} is fed for {tensor.name!r}, which has shape {tensor.shape!r}"
         )
+        hint = None if node.ndim else "tf.placeholder(dtype, shape): without a shape it is a scalar"
+        fail(f"Session.run: {what}", hint, ShapeError)
     if not np.can_cast(array.dtype, node.dtype, "same_kind"):
-        raise DTypeError(
-            f"Session.run: a value of {array.dtype} is fed for {tensor.name!r}, which is {node.dtype}",
-            where=user_line(),
-            hint="tf.placeholder of that type, or convert with .astype",
-        )
+        what = f"a value of {array.dtype} is fed for {tensor.name!r}, which is {node.dtype}"
+        fail(f"Session.run: {what}", "tf.placeholder of that type, or convert with .astype", DTypeError)
     return np.ascontiguousarray(array, node.dtype).reshape(array.shape)
 
 
@@ -253,9 +198,8 @@ class Saver:
 
     def save(self, sess: Session, save_path: str, global_step: Any = None, **ignored: Any) -> str:
         """Write the session's values; the number of the step becomes part of the path, which is returned."""
-        if isinstance(global_step, Tensor):
-            global_step = sess.run(global_step)
-        path = save_path if global_step is None else f"{save_path}-{int(global_step)}"
+        step = sess.run(global_step) if isinstance(global_step, Tensor) else global_step
+        path = save_path if step is None else f"{save_path}-{int(step)}"
         save_variables(path, self._own(sess))
         return path
 

@@ -7,13 +7,12 @@ from typing import Any
 
 from symgrad import ops, optim
 from symgrad.compat.tf1 import graph as graphs
-from symgrad.compat.tf1.functions import Function, gradients, lift
-from symgrad.compat.tf1.graph import Operation, Tensor, changes_of, convert, get_default_graph, unwrap
+from symgrad.compat.tf1.functions import gradients, lift
+from symgrad.compat.tf1.graph import Operation, changes_of, fail, get_default_graph, unwrap
 from symgrad.compat.tf1.session import Saver
 from symgrad.compat.tf1.variables import GraphKeys, Variable, adopt, get_collection, trainable_variables
-from symgrad.errors import SymgradError
 from symgrad.node import substitute
-from symgrad.provenance import observed, user_line
+from symgrad.provenance import observed
 
 __all__ = ["Optimizer", "Saver", "get_or_create_global_step"]
 
@@ -32,25 +31,23 @@ class Optimizer:
         """Pairs of gradient (or None) and variable; by default of all trainable variables of the graph."""
         chosen = trainable_variables() if var_list is None else list(var_list)
         if not chosen:
-            raise SymgradError(f"{self._name}: there are no variables to optimise", where=user_line())
+            fail(f"{self._name}: there are no variables to optimise")
         return list(zip(gradients(loss, chosen), chosen, strict=True))
 
     def apply_gradients(
         self, grads_and_vars: Any, global_step: Variable | None = None, name: str | None = None
     ) -> Operation:
         """The operation that makes the step, and counts it in ``global_step``."""
-        pairs = [(gradient, variable) for gradient, variable in grads_and_vars]
-        waited = [one for gradient, _ in pairs if isinstance(gradient, Tensor) for one in gradient.after]
+        pairs = [(unwrap(gradient), variable.node) for gradient, variable in grads_and_vars]
         with observed(None):
-            updates = self._rules.apply_gradients([(unwrap(gradient), variable.node) for gradient, variable in pairs])
+            updates = self._rules.apply_gradients(pairs)
         if global_step is not None:
             updates = [*updates, (global_step.node, ops.add(global_step.node, 1))]
         for one in self._rules.variables:
             if one not in get_default_graph().variables:
                 adopt(one)
         made = substitute([new for _, new in updates], changes_of(graphs._waited.get()))
-        with graphs.control_dependencies(waited):
-            return Operation(zip((one for one, _ in updates), made, strict=True), name or self._name)
+        return Operation(zip((one for one, _ in updates), made, strict=True), name or self._name)
 
     def minimize(
         self, loss: Any, global_step: Variable | None = None, var_list: Sequence[Any] | None = None, **ignored: Any
@@ -59,44 +56,15 @@ class Optimizer:
         return self.apply_gradients(self.compute_gradients(loss, var_list), global_step, ignored.get("name"))
 
 
-class GradientDescentOptimizer(Optimizer):
-    """``sg.optim.GradientDescent``."""
-
-    rules = optim.GradientDescent
-
-
-class MomentumOptimizer(Optimizer):
-    """``sg.optim.Momentum``."""
-
-    rules = optim.Momentum
-
-
-class RMSPropOptimizer(Optimizer):
-    """``sg.optim.RMSProp``."""
-
-    rules = optim.RMSProp
-
-
-class AdamOptimizer(Optimizer):
-    """``sg.optim.Adam``."""
-
-    rules = optim.Adam
-
-
-class AdagradOptimizer(Optimizer):
-    """``sg.optim.Adagrad``."""
-
-    rules = optim.Adagrad
-
-
-def _schedule(function: Function) -> Function:
-    return lift(lambda learning_rate, global_step, *args, **how: function(learning_rate, global_step, *args, **how))
-
-
-exponential_decay, polynomial_decay = _schedule(optim.exponential_decay), _schedule(optim.polynomial_decay)
-cosine_decay = _schedule(optim.cosine_decay)
+GradientDescentOptimizer, MomentumOptimizer, RMSPropOptimizer, AdamOptimizer, AdagradOptimizer = (
+    type(f"{rules.__name__}Optimizer", (Optimizer,), {"rules": rules, "__doc__": f"``sg.optim.{rules.__name__}``."})
+    for rules in (optim.GradientDescent, optim.Momentum, optim.RMSProp, optim.Adam, optim.Adagrad)
+)
+exponential_decay = lift(optim.exponential_decay, "*learning_rate +global_step decay_steps decay_rate staircase")
+polynomial_decay = lift(optim.polynomial_decay, "*learning_rate +global_step decay_steps end_learning_rate power cycle")
+cosine_decay = lift(optim.cosine_decay, "*learning_rate +global_step decay_steps alpha")
 piecewise_constant = lift(
-    lambda x, boundaries, values: optim.piecewise_constant(x, boundaries, [unwrap(convert(one)) for one in values])
+    lambda x, values, boundaries: optim.piecewise_constant(x, boundaries, values), "+x boundaries **values"
 )
 
 

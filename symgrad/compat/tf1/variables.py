@@ -12,11 +12,12 @@ import numpy as np
 
 from symgrad import ops, types
 from symgrad.compat.tf1 import graph as graphs
-from symgrad.compat.tf1.graph import Operation, Tensor, as_dtype, call, convert, get_default_graph
-from symgrad.errors import DTypeError, ShapeError, SymgradError
+from symgrad.compat.tf1.graph import Operation, Tensor, as_dtype, call, convert, during, fail, get_default_graph
+from symgrad.compat.tf1.random import glorot_uniform_initializer
+from symgrad.errors import DTypeError, ShapeError
 from symgrad.node import Node
 from symgrad.ops.coerce import shape_text
-from symgrad.provenance import observed, user_line
+from symgrad.provenance import observed
 from symgrad.variables import variable
 
 
@@ -32,77 +33,6 @@ class GraphKeys:
     GLOBAL_STEP = "global_step"
 
 
-class Variable(Tensor):
-    """State of a session; ``initial_value`` is a tensor, an array, a number, or a function that gives one."""
-
-    def __init__(
-        self,
-        initial_value: Any,
-        trainable: bool = True,
-        collections: Sequence[str] | None = None,
-        validate_shape: bool = True,
-        name: str = "Variable",
-        dtype: Any = None,
-    ) -> None:
-        self._build(initial_value, trainable, collections, graphs._scope.get()[0] + (name or "Variable"), dtype)
-
-    def _build(self, initial: Any, trainable: bool, collections: Sequence[str] | None, name: str, dtype: Any) -> None:
-        with graphs.control_dependencies(None):
-            start = convert(initial() if callable(initial) else initial, dtype)
-            self.initial = start.node if dtype is None else ops.cast(start.node, as_dtype(dtype))
-        sizes = self.initial.shape
-        if not self.initial.type.is_static:
-            raise ShapeError(f"variable {name!r}: its initial value has the dynamic shape {shape_text(sizes)}")
-        full = get_default_graph().unique(name)
-        with observed(None):
-            self._adopt(variable(full, trainable=trainable, dtype=self.initial.dtype, shape=sizes), full, collections)
-
-    def _adopt(self, node: Node, name: str, collections: Sequence[str] | None = None) -> None:
-        self.graph = get_default_graph()
-        self.node, self._name, self.after = node, name, ()
-        self.graph.elements[name], self.graph.variables[node] = self, self
-        self.trainable = node.attrs.state.trainable
-        keys = [GraphKeys.GLOBAL_VARIABLES] if collections is None else list(collections)
-        for key in dict.fromkeys([*keys, *([GraphKeys.TRAINABLE_VARIABLES] if self.trainable else [])]):
-            self.graph.add_to_collection(key, self)
-        with graphs.control_dependencies(None):
-            self.initializer = Operation([(node, self.initial)], f"{name}/Assign")
-
-    def initialized_value(self) -> Tensor:
-        """The initial value, for those of other variables."""
-        return Tensor(self.initial)
-
-    def value(self) -> Tensor:
-        """The value as a tensor."""
-        return call(ops.identity, self)
-
-    read_value = value
-
-    def assign(self, value: Any, use_locking: bool = False, name: str | None = None) -> Tensor:
-        """A tensor of the new value, which is stored whenever it is evaluated."""
-        return assign(self, value, name=name)
-
-    def assign_add(self, delta: Any, use_locking: bool = False) -> Tensor:
-        """The same for a value that is added."""
-        return assign_add(self, delta)
-
-    def assign_sub(self, delta: Any, use_locking: bool = False) -> Tensor:
-        """The same for a value that is subtracted."""
-        return assign_sub(self, delta)
-
-    def load(self, value: Any, session: Any = None) -> None:
-        """Store a value at once."""
-        (session or graphs.get_default_session()).variable(self.node).value = value
-
-
-def adopt(node: Node) -> Variable:
-    """A variable that symgrad has made, as one of the graph; its value is the initial one."""
-    made = object.__new__(Variable)
-    made.initial = ops.constant(node.attrs.state.array.copy())
-    made._adopt(node, get_default_graph().unique(node.attrs.name))
-    return made
-
-
 def assign(
     ref: Variable, value: Any, validate_shape: bool = True, use_locking: bool = False, name: Any = None
 ) -> Tensor:
@@ -116,14 +46,12 @@ def assign(
         Its element type is of another kind.
     """
     if not isinstance(ref, Variable):
-        raise SymgradError(f"assign: {ref!r} is no variable", where=user_line())
+        fail(f"assign: {ref!r} is no variable")
     new = convert(value, ref.dtype)
     if not np.can_cast(new.dtype, ref.dtype, "same_kind"):
-        raise DTypeError(f"assign: a value of {new.dtype} for {ref.name!r}, which is {ref.dtype}", where=user_line())
-    fitting = call(lambda node: ops.cast(ops.assert_shape(node, ref.node.shape), ref.dtype), new)
-    with graphs.control_dependencies(new.after):
-        stored = Operation([(ref.node, fitting.node)], name or "Assign")
-    return Tensor(stored.updates[ref.node], [stored])
+        fail(f"assign: a value of {new.dtype} for {ref.name!r}, which is {ref.dtype}", kind=DTypeError)
+    stored = call(lambda node: ops.cast(ops.assert_shape(node, ref.node.shape), ref.dtype), new).node
+    return Tensor(graphs.own(stored, [Operation([(ref.node, stored)], name or "Assign")]))
 
 
 def assign_add(ref: Variable, value: Any, use_locking: bool = False, name: Any = None) -> Tensor:
@@ -136,15 +64,64 @@ def assign_sub(ref: Variable, value: Any, use_locking: bool = False, name: Any =
     return assign(ref, call(ops.subtract, ref, convert(value, ref.dtype)), name=name)
 
 
+class Variable(Tensor):
+    """State of a session; ``initial_value`` is a tensor, an array, a number, or a function that gives one."""
+
+    assign, assign_add, assign_sub = assign, assign_add, assign_sub
+
+    def __init__(
+        self,
+        initial_value: Any,
+        trainable: bool = True,
+        collections: Any = None,
+        *,
+        name: str | None = None,
+        dtype: Any = None,
+        node: Any = None,
+        **ignored: Any,
+    ) -> None:
+        with graphs.control_dependencies(None):
+            start = convert(initial_value() if callable(initial_value) else initial_value, dtype).node
+        self.initial = start if dtype is None else ops.cast(start, as_dtype(dtype))
+        if not self.initial.type.is_static:
+            text = shape_text(self.initial.shape)
+            fail(f"variable {name or 'Variable'!r}: its initial value has the dynamic shape {text}", kind=ShapeError)
+        self.graph, self.trainable = get_default_graph(), trainable
+        self._name = self.graph.enter(name or "Variable", self)
+        with observed(None):
+            kind = {"dtype": self.initial.dtype, "shape": self.initial.shape}
+            self.node = variable(self._name, trainable=trainable, **kind) if node is None else node
+        self.graph.variables[self.node] = self
+        keys = [GraphKeys.GLOBAL_VARIABLES] if collections is None else list(collections)
+        for key in dict.fromkeys([*keys, *([GraphKeys.TRAINABLE_VARIABLES] if trainable else [])]):
+            self.graph.add_to_collection(key, self)
+        with graphs.control_dependencies(None), during(graphs._scope, graphs.VariableScope()):
+            self.initializer = Operation([(self.node, self.initial)], f"{self._name}/Assign")
+
+    def initialized_value(self) -> Tensor:
+        """The initial value, for those of other variables."""
+        return Tensor(self.initial)
+
+    def value(self) -> Tensor:
+        """The value as a tensor."""
+        return call(ops.identity, self)
+
+    read_value = value
+
+    def load(self, value: Any, session: Any = None) -> None:
+        """Store a value at once."""
+        (session or graphs.get_default_session()).variable(self.node).value = value
+
+
+def adopt(node: Node) -> Variable:
+    """A variable that symgrad has made, as one of the graph; its value is the initial one."""
+    state = node.attrs.state
+    with during(graphs._scope, graphs.VariableScope()):
+        return Variable(state.array.copy(), state.trainable, name=node.attrs.name, node=node)
+
+
 def get_variable(
-    name: str,
-    shape: Any = None,
-    dtype: Any = None,
-    initializer: Any = None,
-    regularizer: Any = None,
-    trainable: bool = True,
-    collections: Sequence[str] | None = None,
-    **ignored: Any,
+    name: str, shape: Any = None, dtype: Any = None, initializer: Any = None, regularizer: Any = None, **options: Any
 ) -> Variable:
     """The variable of this name in the variable scope: a new one, or with ``reuse`` one that exists.
 
@@ -153,41 +130,30 @@ def get_variable(
     SymgradError
         It exists and may not be reused, or does not exist and has to.
     """
-    graph, (_, prefix, reuse) = get_default_graph(), graphs._scope.get()
-    full = prefix + name
-    found = graph.shared.get(full)
-    if found is not None and not reuse:
-        raise SymgradError(
-            f"get_variable: {full!r} exists",
-            where=user_line(),
-            hint="tf.variable_scope(..., reuse=True), or another name",
-        )
-    if found is None and reuse is True:
-        raise SymgradError(
-            f"get_variable: {full!r} does not exist, and the scope reuses",
-            where=user_line(),
-            hint="reuse=tf.AUTO_REUSE",
-        )
+    graph, scope = get_default_graph(), graphs.get_variable_scope()
+    full = scope.prefix + name
+    found: Variable | None = graph.shared.get(full)
+    if found is not None and not scope.reuse:
+        fail(f"get_variable: {full!r} exists", "tf.variable_scope(..., reuse=True), or another name")
+    if found is None and scope.reuse is True:
+        fail(f"get_variable: {full!r} does not exist, and the scope reuses", "reuse=tf.AUTO_REUSE")
     if found is None:
-        found = object.__new__(Variable)
-        found._build(_start(full, shape, dtype, initializer), trainable, collections, full, dtype)
+        with during(graphs._scope, scope._replace(path=scope.prefix)):
+            found = Variable(_start(full, shape, dtype, initializer), name=name, dtype=dtype, **options)
         graph.shared[full] = found
         if regularizer is not None:
             graph.add_to_collection(GraphKeys.REGULARIZATION_LOSSES, regularizer(found))
     elif shape is not None and not types.same_shape(found.node.shape, types.as_shape(shape)):
-        raise ShapeError(
-            f"get_variable: {full!r} has shape {shape_text(found.node.shape)}, not {shape_text(tuple(shape))}"
-        )
+        there, given = shape_text(found.node.shape), shape_text(tuple(shape))
+        fail(f"get_variable: {full!r} has shape {there}, not {given}", kind=ShapeError)
     return found
 
 
 def _start(name: str, shape: Any, dtype: Any, initializer: Any) -> Any:
-    from symgrad.compat.tf1.random import glorot_uniform_initializer
-
     if initializer is not None and not callable(initializer):
         return initializer
     if shape is None:
-        raise ShapeError(f"get_variable: {name!r} has neither a shape nor an initial value")
+        fail(f"get_variable: {name!r} has neither a shape nor an initial value", kind=ShapeError)
     rule = initializer or glorot_uniform_initializer()
     rule = rule() if isinstance(rule, type) else rule
     return rule(list(shape) if isinstance(shape, (list, tuple)) else [shape], as_dtype(dtype, "float32"))
@@ -217,9 +183,7 @@ def global_variables(scope: str | None = None) -> list[Any]:
 def variables_initializer(var_list: Sequence[Variable], name: str = "init") -> Operation:
     """An operation that gives variables their initial values."""
     with graphs.control_dependencies(None):
-        made = Operation(name=name)
-    made.after = tuple(one.initializer for one in var_list)
-    return made
+        return graphs.group(*(one.initializer for one in var_list), name=name)
 
 
 def global_variables_initializer() -> Operation:
