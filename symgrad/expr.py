@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
+import numpy as np
+
 from symgrad import dims, indexing, ops
 from symgrad.dims import Dim
 from symgrad.errors import TraceError
@@ -28,8 +30,8 @@ def _binary(name: str, reflected: bool = False) -> Callable[[Any, Any], Any]:
 
 
 def _operand(other: Any) -> bool:
-    """Whether an operator takes the value: everything but strings and containers of other kinds."""
-    return not isinstance(other, (str, bytes, dict, set, type(None)))
+    """Whether an operator takes the value: everything but strings, containers of other kinds, and values not given."""
+    return not isinstance(other, (str, bytes, dict, set, type(None), type(np._NoValue)))
 
 
 def _refuse(what: str, hint: str) -> NoReturn:

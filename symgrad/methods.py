@@ -103,6 +103,31 @@ class ArrayMethods:
         """Refused: NumPy's method writes in place."""
         raise _in_place("fill", "y = np.full_like(x, value)")
 
+    @property
+    def device(self) -> str:
+        """Where kernels run."""
+        return "cpu"
+
+    def to_device(self: Any, device: Any, /, *, stream: Any = None) -> Any:
+        """The expression itself: there is one device, ``"cpu"``."""
+        if device != "cpu":
+            raise TraceError(
+                f"to_device: device {device!r} is unknown", where=user_line(), hint="the only device is 'cpu'"
+            )
+        return self
+
+    def __array_namespace__(self, /, *, api_version: str | None = None) -> Any:
+        """The module :mod:`symgrad.array_api`, which has the array API standard's functions."""
+        from symgrad.array_api import namespace
+
+        return namespace(api_version)
+
+    def __dlpack__(self, **options: Any) -> NoReturn:
+        raise TraceError("an expression has no memory to share", where=user_line(), hint="run a kernel: sg.compile")
+
+    def __dlpack_device__(self) -> NoReturn:
+        self.__dlpack__()
+
     def compress(self: Any, condition: Any, axis: Any = None) -> Any:
         """The slices of an axis where a condition known while tracing holds."""
         return selection.compress(condition, self, axis)

@@ -16,7 +16,7 @@ from codegen.llvm.types import Type, Value, constant, vector
 from symgrad.errors import CompileError
 from symgrad.types import BOOL, DType
 
-__all__ = ["LOWERED", "combine", "emit_operation", "neutral", "value_type"]
+__all__ = ["LOWERED", "combine", "emit_angles", "emit_operation", "neutral", "value_type"]
 
 _ELEMENTS = {"float64": "double", "float32": "float", "int64": "i64", "int32": "i32", "bool": "i1"}
 
@@ -49,6 +49,15 @@ def emit_operation(f: Function, op: str, args: Sequence[Value], dtype: DType) ->
     if full[-1].type.is_float and op in _LIBM:
         return mathlib.per_lane(f, _LIBM[op], *full)
     raise CompileError(f"{op}: no machine code for {dtype} operands")
+
+
+def emit_angles(f: Function, wanted: Sequence[tuple[str, Value]]) -> list[Value]:
+    """Sines, cosines and tangents together: those of as many lanes, and of one type, share a branch."""
+    made: dict[int, Value] = {}
+    for kind in dict.fromkeys(x.type for _, x in wanted):
+        places = [place for place, (_, x) in enumerate(wanted) if x.type is kind]
+        made.update(zip(places, mathlib.emit_angles(f, [wanted[place] for place in places]), strict=True))
+    return [made[place] for place in range(len(wanted))]
 
 
 def _binary(name: str) -> Callable[..., Value]:
@@ -97,7 +106,7 @@ def _isfinite(f: Function, x: Value) -> Value:
 
 def _remainder(f: Function, a: Value, b: Value) -> Value:
     """fmod, moved to the divisor's sign; an exact zero takes that sign."""
-    rest = mathlib.per_lane(f, "fmod", a, b)
+    rest = mathlib.emit(f, "fmod", a, b)
     wrong = f.binary("xor", f.fcmp("olt", rest, 0.0), f.fcmp("olt", b, 0.0))
     moved = f.select(wrong, f.fadd(rest, b), rest)
     return f.select(f.fcmp("oeq", rest, 0.0), f.copysign(constant(0.0, b.type), b), moved)
@@ -106,7 +115,7 @@ def _remainder(f: Function, a: Value, b: Value) -> Value:
 def _floor_divide(f: Function, a: Value, b: Value) -> Value:
     """NumPy's: (a - mod) / b rounded to the integer that it is within rounding; a / b where b is 0."""
     with f.strict():
-        rest = mathlib.per_lane(f, "fmod", a, b)
+        rest = mathlib.emit(f, "fmod", a, b)
         quotient = f.fdiv(f.fsub(a, rest), b)
         wrong = f.binary(
             "and", f.fcmp("une", rest, 0.0), f.binary("xor", f.fcmp("olt", rest, 0.0), f.fcmp("olt", b, 0.0))
@@ -158,14 +167,7 @@ _FLOAT: dict[str, Callable[..., Value]] = {
     "exponent": numbers.split_exponent,
 }
 
-# libm's names for what has no inline version yet
-_LIBM = {
-    "exp": "exp", "exp2": "exp2", "expm1": "expm1", "log": "log", "log2": "log2", "log10": "log10", "log1p": "log1p",
-    "sin": "sin", "cos": "cos", "tan": "tan", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2",
-    "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh",
-    "power": "pow", "hypot": "hypot", "erf": "erf", "erfc": "erfc", "gammaln": "lgamma",
-    "gamma": "tgamma", "fmod": "fmod",
-}  # fmt: skip
+_LIBM = {"gamma": "tgamma"}  # what has no inline version: libm's name
 
 
 # -- integers -------------------------------------------------------------------------------------------------------

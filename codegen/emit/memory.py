@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from codegen.emit.rows import Guard, joined, load_rows, store_rows
 from codegen.llvm.builder import Int
-from codegen.llvm.types import BYTE, Type, Value
+from codegen.llvm.types import BYTE, I64, Type, Value
 from codegen.lower.forms import Axis
 from codegen.lower.loopir import MEMORY, Buffer, For, Load, Offset, Scatter, Store, statements
 from codegen.signature import element_type
@@ -44,6 +44,7 @@ class Memory:
         self.columns: dict[Group, list[int]] = {}
         self.loaded: dict[tuple[Group, int], Value] = {}
         self.waiting: dict[Group, dict[int, Store]] = {}
+        self.indices: dict[str, Value] = {}  # where vectors of computed positions stand in memory, by their names
 
     # -- addresses -------------------------------------------------------------------------------------------------
     def prepare(self, body: Sequence[Any]) -> None:
@@ -144,7 +145,10 @@ class Memory:
         nest, kind = self.nest, element.with_lanes(self.nest.lanes)
         assert nest.lane is not None
         if nest.lane.mask is None:
-            return self.f.load(pointer, kind, element.bytes)
+            loaded = self.f.load(pointer, kind, element.bytes)
+            if element is I64:
+                self.indices[loaded.text] = pointer
+            return loaded
         fill = 1.0 if element.is_float else 0  # a number that is harmless to divide by or take the logarithm of
         return self.f.masked_load(pointer, kind, nest.lane.mask, fill)
 
@@ -196,9 +200,16 @@ class Memory:
             value = nest.env[own]
             if value.type.lanes > 1:
                 assert lane is not None
-                value = f.extract(value, lane)
+                value = self._lane_of(value, lane)
             pointer = f.gep(pointer, f.mul(nest.size(coefficient), value), element)
         return pointer
+
+    def _lane_of(self, value: Value, lane: int) -> Value:
+        """One lane of a position: from memory, if it stands there, which is cheaper than taking vectors apart."""
+        place = self.indices.get(value.text)
+        if place is None:
+            return self.f.extract(value, lane)
+        return self.f.load(self.f.gep(place, lane, I64), I64)
 
     # -- stores ----------------------------------------------------------------------------------------------------
     def store(self, one: Store) -> None:
@@ -240,8 +251,22 @@ class Memory:
             value = self._sum(self._contiguous(pointer, element), value)
         if lane.mask is None:
             self.f.store(value, pointer, element.bytes)
+        elif lane.active is not None and not self.f.target.is_avx512:  # elsewhere stores under a mask are slow
+            self._store_pieces(pointer, value, element, lane.active)
         else:
             self.f.masked_store(value, pointer, lane.mask)
+
+    def _store_pieces(self, pointer: Value, value: Value, element: Type, count: int) -> None:
+        """The first lanes, a known number of them, as whole vectors of falling width."""
+        f, done = self.f, 0
+        while done < count:
+            width = 1 << (count - done).bit_length() - 1
+            place = f.gep(pointer, done, element)
+            if width == 1:
+                f.store(f.extract(value, done), place, element.bytes)
+            else:
+                f.store(f.shuffle(value, None, range(done, done + width)), place, element.bytes)
+            done += width
 
     def _guard(self) -> Guard:
         """Runs a lane's stores, in a masked part only if the lane is inside."""

@@ -11,7 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from codegen.emit.elementwise import combine, emit_operation, neutral, value_type
+from codegen.emit.angles import Angles, with_groups
+from codegen.emit.elementwise import combine, emit_angles, emit_operation, neutral, value_type
+from codegen.emit.interleave import pays_interleaving
 from codegen.emit.memory import Memory
 from codegen.llvm.builder import Function, Int
 from codegen.llvm.types import I64, Type, Value, constant
@@ -25,6 +27,7 @@ from symgrad.dims import Atom, Size
 __all__ = ["NestEmitter", "vector_factor"]
 
 _LONG_BODY = 1500  # statements beyond which a vector loop has one, masked body
+_SHORT_BODY, _FEW_ROUNDS = 60, 16  # the same where the loop has no more rounds than this, so that compile time counts
 _LIGHT_BODY = 40  # statements up to which a reduction gets four accumulators
 _WITH_SIZES = MEMORY | {For, IndexValue}
 _ARITHMETIC = {"add": "fadd", "subtract": "fsub", "multiply": "fmul", "divide": "fdiv"}
@@ -38,6 +41,13 @@ class _Lane(NamedTuple):
     mask: Value | None
     extent: Int  # of the loop
 
+    @property
+    def active(self) -> int | None:
+        """How many lanes are inside the loop, where that is known."""
+        if isinstance(self.first, int) and isinstance(self.extent, int):
+            return self.extent - self.first
+        return None
+
 
 def vector_factor(loop: For, target: Target) -> int:
     """Lanes of a loop: one register of its widest floating type, or four for short reductions."""
@@ -48,10 +58,17 @@ def vector_factor(loop: For, target: Target) -> int:
     lanes = target.lanes(max(widest, 32))
     reduces = bool(loop.carries) or any(isinstance(one, For) and one.carries for one in body)
     factor = 4 * lanes if reduces and len(body) <= _LIGHT_BODY else lanes
+    if not reduces and pays_interleaving(loop.body, target):
+        factor = 2 * lanes
     extent = loop.axis.extent
-    while isinstance(extent, int) and factor > lanes and extent <= factor // 2:
-        factor //= 2
+    while isinstance(extent, int) and factor > lanes and 4 * _filled(extent, factor) > 5 * _filled(extent, lanes):
+        factor //= 2  # the last round would be mostly empty
     return factor
+
+
+def _filled(extent: int, factor: int) -> int:
+    """Lanes that a loop's rounds have together."""
+    return -(-extent // factor) * factor
 
 
 class NestEmitter:
@@ -93,7 +110,7 @@ class NestEmitter:
         """Emit statements in order; stores of rows wait until all their columns are known."""
         arithmetic = self.f.arithmetic
         with self.memory.block(body):
-            for one in body:
+            for one in with_groups(body):
                 # The four operations on equal types are most of long code: the shortest way for them.
                 if one.__class__ is Let and one.op in _ARITHMETIC:
                     env = self.env
@@ -116,6 +133,10 @@ class NestEmitter:
             self.env[one.id] = self.index_value(one.offset)
         elif isinstance(one, Scatter):
             self.memory.scatter(one)
+        elif isinstance(one, Angles):
+            wanted = [(member.op, self.env[member.args[0]]) for member in one.members]
+            for member, value in zip(one.members, emit_angles(self.f, wanted), strict=True):
+                self.env[member.id] = value
         else:
             assert isinstance(one, For)
             self._loop(one)
@@ -222,7 +243,7 @@ class NestEmitter:
     def _vector_loop(self, loop: For, extent: Int) -> list[Value]:
         f, factor = self.f, self._factor(loop)
         starts = [self._start(carry, loop) for carry in loop.carries]
-        if sum(1 for _ in statements(loop.body)) > _LONG_BODY:
+        if self._has_one_body(loop, extent, factor):
             with f.loop(0, extent, factor, starts) as made, self._lanes(loop.axis, factor, made.index, extent, True):
                 made.next = self._round(loop, made.values)
             return made.values
@@ -233,6 +254,13 @@ class NestEmitter:
                 made.next = self._round(loop, made.values)
             accumulators = made.values
         return self._tail(loop, full, extent, factor, accumulators)
+
+    def _has_one_body(self, loop: For, extent: Int, factor: int) -> bool:
+        """Whether every round runs under a mask, rather than the last one in code of its own."""
+        limit = _LONG_BODY
+        if isinstance(extent, int) and extent % factor and extent <= _FEW_ROUNDS * factor:
+            limit = _SHORT_BODY
+        return sum(1 for _ in statements(loop.body)) > limit
 
     def _tail(self, loop: For, full: Int, extent: Int, factor: int, accumulators: list[Value]) -> list[Value]:
         """The indices that do not fill a vector, under a mask."""

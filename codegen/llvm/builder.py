@@ -33,10 +33,13 @@ class Module:
     Parameters
     ----------
     target : Target
+    contract : bool, default True
+        Whether a product and a sum may be fused.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, contract: bool = True) -> None:
         self.target = target
+        self.flags = "contract " if contract else ""
         self.functions: dict[str, Function] = {}
         self.declarations: dict[str, str] = {}
         self.globals: dict[str, str] = {}
@@ -126,7 +129,7 @@ class Function:
         self.result = result
         self.lines: list[str] = ["entry:"]
         self.block = "entry"
-        self.flags = "contract "
+        self.flags = module.flags
         self.negated: dict[str, Value] = {}  # operands of minus signs, by the names of the results
         self._count = 0
         alone = " noalias" if distinct else ""

@@ -12,7 +12,7 @@ compute it.  Refuses names outside :data:`SUPPORTED`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from codegen.llvm.builder import Function
@@ -27,6 +27,7 @@ from codegen.mathlib import (
     logistic,
     power,
     quantile,
+    remainder,
     roots,
     trigonometric,
 )
@@ -34,7 +35,7 @@ from codegen.mathlib.fallback import per_lane
 from codegen.mathlib.real import Real
 from symgrad.errors import CompileError
 
-__all__ = ["SUPPORTED", "emit", "emit_sincos", "per_lane"]
+__all__ = ["ANGLES", "SUPPORTED", "arity", "emit", "emit_angles", "per_lane"]
 
 _FUNCTIONS: dict[str, Callable[..., Real]] = {
     "arccos": inverse_trigonometric.arccos,
@@ -57,6 +58,7 @@ _FUNCTIONS: dict[str, Callable[..., Real]] = {
     "exp2": exponential.exp2,
     "expit": logistic.expit,
     "expm1": exponential.expm1,
+    "fmod": remainder.fmod,
     "gammaln": gamma.gammaln,
     "hypot": roots.hypot,
     "log": logarithm.log,
@@ -76,8 +78,14 @@ _FUNCTIONS: dict[str, Callable[..., Real]] = {
     "tanh": hyperbolic.tanh,
 }
 
-_BINARY = {"arctan2", "hypot", "logaddexp", "logaddexp2", "power"}
+_BINARY = {"arctan2", "fmod", "hypot", "logaddexp", "logaddexp2", "power"}
 SUPPORTED: Final = frozenset(_FUNCTIONS)
+ANGLES: Final = frozenset(trigonometric.ANGLES)
+
+
+def arity(name: str) -> int:
+    """How many operands a function takes."""
+    return 2 if name in _BINARY else 1
 
 
 def emit(f: Function, name: str, *args: Value) -> Value:
@@ -92,15 +100,13 @@ def emit(f: Function, name: str, *args: Value) -> Value:
     """
     if name not in _FUNCTIONS:
         raise CompileError(f"no inline version of {name!r}", hint=f"one of {', '.join(sorted(_FUNCTIONS))}")
-    arity = 2 if name in _BINARY else 1
-    if len(args) != arity:
-        raise CompileError(f"{name} takes {arity} operands, not {len(args)}")
+    if len(args) != arity(name):
+        raise CompileError(f"{name} takes {arity(name)} operands, not {len(args)}")
     with f.strict():
         return _FUNCTIONS[name](*(Real(f, arg) for arg in args)).value
 
 
-def emit_sincos(f: Function, x: Value) -> tuple[Value, Value]:
-    """The sine and the cosine, for the price of little more than one; the bits are those of the single operations."""
+def emit_angles(f: Function, wanted: Sequence[tuple[str, Value]]) -> list[Value]:
+    """Functions of :data:`ANGLES`, each of an angle: what they share is computed once, to the bits of :func:`emit`."""
     with f.strict():
-        sine, cosine = trigonometric.sincos(Real(f, x))
-    return sine.value, cosine.value
+        return [one.value for one in trigonometric.of_angles([(name, Real(f, x)) for name, x in wanted])]

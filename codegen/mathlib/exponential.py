@@ -15,6 +15,7 @@ __all__ = [
     "Reduced",
     "exp",
     "exp2",
+    "exp_with_loss",
     "expm1",
     "halves",
     "power_of_two",
@@ -85,9 +86,20 @@ def scale(reduced: Reduced) -> Real:
     return fma(q, first, first) * second
 
 
+def _bounded(x: Real) -> Real:
+    return clamp(x, x.pick(-746.0, -105.0), x.pick(710.0, 89.0))  # beyond: certainly 0 and infinity
+
+
 def exp(x: Real) -> Real:
-    low, high = x.pick(-746.0, -105.0), x.pick(710.0, 89.0)  # beyond: certainly 0 and infinity
-    return scale(reduce_exp(clamp(x, low, high)))
+    return scale(reduce_exp(_bounded(x)))
+
+
+def exp_with_loss(x: Real) -> tuple[Real, Real]:
+    """The same, and the relative error of its last rounding."""
+    reduced = reduce_exp(_bounded(x))
+    q = reduced.q
+    lost = q - ((1.0 + q) - 1.0)
+    return scale(reduced), fma(-lost, q, lost)
 
 
 def exp2(x: Real) -> Real:

@@ -8,13 +8,15 @@ bits.  The first calls libm for the flagged lanes, the second runs other inline 
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from codegen.llvm.builder import Function, Module
 from codegen.llvm.types import Type, Value, vector
 from codegen.mathlib.real import Mask, Real
 
-__all__ = ["per_lane", "recompute", "replace"]
+__all__ = ["Rare", "per_lane", "recompute", "replace"]
 
 
 def _libm(f: Function, symbol: str, args: Sequence[Value]) -> Value:
@@ -37,21 +39,31 @@ def per_lane(f: Function, symbol: str, *args: Value) -> Value:
     return total
 
 
-def recompute(flagged: Mask, fast: Sequence[Real], symbols: Sequence[str], *args: Real) -> list[Real]:
-    """The values, with the flagged lanes replaced by libm's functions of the arguments: one branch for all of them."""
-    f, kind = flagged.f, fast[0].value.type
-    values = [arg.value for arg in args]
+class Rare(NamedTuple):
+    """A value of which libm's ``symbol`` of the arguments replaces the flagged lanes."""
 
-    def slow() -> list[Value]:
-        if kind.lanes == 1:
-            return [_libm(f, symbol, values) for symbol in symbols]
-        mask = f.convert("bitcast", flagged.value, vector(f"i{kind.lanes}", 1))
-        return [
-            _call_cold(f, symbol, [one.value, mask, *values], functools.partial(_loop_over_lanes, symbol=symbol))
-            for one, symbol in zip(fast, symbols, strict=True)
-        ]
+    flagged: Mask
+    fast: Real
+    symbol: str
+    args: tuple[Real, ...]
 
-    return _branch(flagged, fast, slow)
+
+def recompute(values: Sequence[Rare]) -> list[Real]:
+    """The values, with their flagged lanes replaced: one branch for all of them."""
+    masks = list({one.flagged.value.text: one.flagged for one in values}.values())
+    flagged = functools.reduce(operator.or_, masks)
+    return _branch(flagged, [one.fast for one in values], lambda: [_recomputed(one) for one in values])
+
+
+def _recomputed(rare: Rare) -> Value:
+    f, fast = rare.flagged.f, rare.fast.value
+    args = [arg.value for arg in rare.args]
+    lanes = fast.type.lanes
+    if lanes == 1:
+        return f.select(rare.flagged.value, _libm(f, rare.symbol, args), fast)
+    mask = f.convert("bitcast", rare.flagged.value, vector(f"i{lanes}", 1))
+    body = functools.partial(_loop_over_lanes, symbol=rare.symbol)
+    return _call_cold(f, rare.symbol, [fast, mask, *args], body)
 
 
 def replace(flagged: Mask, fast: Real, name: str, formula: Callable[[Real], Real], x: Real) -> Real:

@@ -44,7 +44,8 @@ def _quotient(center: Real, x: Real) -> Real:
 
 
 _ERF_CENTER = mp.mpf("2.5")
-_ERFC_CENTER = mp.mpf(1)
+_ERFC_CENTER, _ERFC_SHIFT = mp.mpf("3.75"), mp.mpf("0.875")
+_NDTR_CENTER, _NDTR_SHIFT = mp.mpf(5), mp.mpf("1.25")
 
 
 def _scaled_erfc(x: Real) -> Real:
@@ -92,14 +93,21 @@ POLYNOMIALS = {
         4,
         _of_quotient(_ERF_CENTER, lambda x: mp.exp(-x * x)),
     ),
-    # erf(x) = x + x P(x²), |x| <= ½
-    "erfc_small": Polynomial(_square_root(lambda x: mp.erf(x) / x - 1), 0, 0.25, 9, 4, lambda z: 1),
-    # erfc(x) exp(x²) (x + c) on [½, 28] and [½, 10.5]
+    # erfc(x) exp(x²) (x + d) on [0, 28] and [0, 10.5]
     "erfc": Polynomial(
-        _of_quotient(_ERFC_CENTER, lambda x: _scaled_erfc(x) * (x + _ERFC_CENTER)),
-        _quotient(_ERFC_CENTER, 0.5),
+        _of_quotient(_ERFC_CENTER, lambda x: _scaled_erfc(x) * (x + _ERFC_SHIFT)),
+        -1,
         (_quotient(_ERFC_CENTER, 28), _quotient(_ERFC_CENTER, 10.5)),
-        26,
+        22,
+        10,
+        lambda t: 1,
+    ),
+    # Φ(-x) exp(x²/2) (x + d) on [0, 39] and [0, 14.5]
+    "ndtr": Polynomial(
+        _of_quotient(_NDTR_CENTER, lambda x: _scaled_erfc(x / mp.sqrt(2)) / 2 * (x + _NDTR_SHIFT)),
+        -1,
+        (_quotient(_NDTR_CENTER, 39), _quotient(_NDTR_CENTER, 14.5)),
+        22,
         10,
         lambda t: 1,
     ),
@@ -164,7 +172,8 @@ def constants(single: bool) -> dict[str, tuple[float, ...]]:
         "half_pi_short": split(mp.pi / 2, (12, 12, 12, 0) if single else (35, 35, 0), single),
         "two_over_pi": split(2 / mp.pi, (0,), single),
         "erf_center": (float(_ERF_CENTER),),
-        "erfc_center": (float(_ERFC_CENTER),),
+        "erfc_center": (float(_ERFC_CENTER), float(_ERFC_SHIFT)),
+        "ndtr_center": (float(_NDTR_CENTER), float(_NDTR_SHIFT)),
         **({} if single else _double_constants()),
     }
 

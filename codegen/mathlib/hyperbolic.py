@@ -37,8 +37,8 @@ def sinh(x: Real) -> Real:
 
 
 def cosh(x: Real) -> Real:
-    """H + 1/(4H) with H = exp|x|/2."""
-    shifted, q = reduce_exp(clamp(abs(x), high=x.pick(711.0, 90.0)))
+    """H + 1/(4H) with H = exp|x|/2; the exponential is that of sinh, so that code with both computes one."""
+    shifted, q = reduce_exp_closely(clamp(abs(x), high=x.pick(711.0, 90.0)), 0.0)
     first, second, _ = halves(shifted, x)
     half = fma(q, first, first) * (second * 0.5)
     return half + 0.25 / half

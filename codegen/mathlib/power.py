@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from codegen.mathlib.double_word import Pair, fast_two_sum, multiply, two_product
 from codegen.mathlib.exponential import Reduced, power_of_two, round_with_bits, scale
-from codegen.mathlib.fallback import recompute
+from codegen.mathlib.fallback import Rare, recompute
 from codegen.mathlib.formats import INFINITY, NAN
 from codegen.mathlib.logarithm import split_normal
 from codegen.mathlib.real import Real, clamp, fma, polynomial, select
@@ -90,5 +90,5 @@ def power(x: Real, y: Real) -> Real:
     else:
         wide, exponent = x.extended(), y.extended()
         made = _with_signs(wide, exponent, _positive_single(abs(wide), exponent)).truncated()
-    [merged] = recompute(rare, [made], ["pow"], x, y)
+    [merged] = recompute([Rare(rare, made, "pow", (x, y))])
     return merged

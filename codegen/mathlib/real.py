@@ -169,6 +169,11 @@ class Real:
     def equals(self, other: Number) -> Mask:
         return self.compare("oeq", other)
 
+    def squared(self) -> Real:
+        """Its square, which for a negated value is that of the operand, so that both are computed once."""
+        plain = self.f.negated.get(self.value.text, self.value)
+        return Real(self.f, self.f.fmul(plain, plain))
+
     def sqrt(self) -> Real:
         return Real(self.f, self.f.sqrt(self.value))
 

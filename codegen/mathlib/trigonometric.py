@@ -8,13 +8,15 @@ polynomials and the sign.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Final, NamedTuple
 
 from codegen.mathlib.exponential import round_with_bits
-from codegen.mathlib.fallback import recompute
+from codegen.mathlib.fallback import Rare, recompute
 from codegen.mathlib.real import Bits, Mask, Real, fma, horner, select, with_sign_of
 
-__all__ = ["cos", "half_turns", "sin", "sincos", "tan"]
+__all__ = ["ANGLES", "cos", "half_turns", "of_angles", "sin", "tan"]
 
 
 class Angle(NamedTuple):
@@ -73,41 +75,62 @@ def is_large(x: Real) -> Mask:
     return abs(x) >= limit
 
 
-def sincos(x: Real) -> tuple[Real, Real]:
-    """Both at once: one reduction, two polynomials; the same bits as :func:`sin` and :func:`cos`."""
-    quadrant, sine, cosine = _parts(x)
-    both = in_quadrant(quadrant, sine, cosine), in_quadrant(quadrant + 1, sine, cosine)
-    first, second = recompute(is_large(x), both, ("sin", "cos"), x)
-    return first, second
+class Reduced:
+    """The quadrant, and the sine and cosine of what is left of an angle."""
+
+    def __init__(self, x: Real) -> None:
+        self.angle = reduce_angle(x)
+        self.square = self.angle.r * self.angle.r
+        self.large = is_large(x)
+
+    @cached_property
+    def sine(self) -> Real:
+        return sin_of(self.angle, self.square)
+
+    @cached_property
+    def cosine(self) -> Real:
+        return cos_of(self.square)
 
 
-def _parts(x: Real) -> tuple[Bits, Real, Real]:
-    """(n, sin r, cos r)."""
-    angle = reduce_angle(x)
-    z = angle.r * angle.r
-    return angle.quadrant, sin_of(angle, z), cos_of(z)
+def _sin(parts: Reduced) -> Real:
+    return in_quadrant(parts.angle.quadrant, parts.sine, parts.cosine)
+
+
+def _cos(parts: Reduced) -> Real:
+    """sin(x + π/2): the next quadrant."""
+    return in_quadrant(parts.angle.quadrant + 1, parts.sine, parts.cosine)
+
+
+def _tan(parts: Reduced) -> Real:
+    """sin r/cos r, or -cos r/sin r in odd quadrants."""
+    sine, cosine = parts.sine, close_cos_of(parts.angle, parts.square)
+    odd = (parts.angle.quadrant << (sine.format.bits - 1)).is_negative()
+    return select(odd, -cosine, sine) / select(odd, sine, cosine)
+
+
+ANGLES: Final[dict[str, Callable[[Reduced], Real]]] = {"sin": _sin, "cos": _cos, "tan": _tan}
+
+
+def of_angles(wanted: Sequence[tuple[str, Real]]) -> list[Real]:
+    """Functions of angles: one reduction for each angle, one branch for those that are too large for it."""
+    parts = {text: Reduced(x) for text, x in {x.value.text: x for _, x in wanted}.items()}
+    rare = []
+    for name, x in wanted:
+        own = parts[x.value.text]
+        rare.append(Rare(own.large, ANGLES[name](own), name, (x,)))
+    return recompute(rare)
 
 
 def sin(x: Real) -> Real:
-    [y] = recompute(is_large(x), [in_quadrant(*_parts(x))], ["sin"], x)
-    return y
+    return of_angles([("sin", x)])[0]
 
 
 def cos(x: Real) -> Real:
-    """sin(x + π/2): the next quadrant."""
-    quadrant, sine, cosine = _parts(x)
-    [y] = recompute(is_large(x), [in_quadrant(quadrant + 1, sine, cosine)], ["cos"], x)
-    return y
+    return of_angles([("cos", x)])[0]
 
 
 def tan(x: Real) -> Real:
-    """sin r/cos r, or -cos r/sin r in odd quadrants."""
-    angle = reduce_angle(x)
-    z = angle.r * angle.r
-    sine, cosine = sin_of(angle, z), close_cos_of(angle, z)
-    odd = (angle.quadrant << (x.format.bits - 1)).is_negative()
-    [y] = recompute(is_large(x), [select(odd, -cosine, sine) / select(odd, sine, cosine)], ["tan"], x)
-    return y
+    return of_angles([("tan", x)])[0]
 
 
 def half_turns(x: Real) -> tuple[Real, Real]:

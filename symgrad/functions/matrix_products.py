@@ -125,10 +125,11 @@ def matrix_power(a: Any, n: Any) -> Any:
     if n == 0:
         return ops.broadcast_to(ops.eye(node.shape[-1], dtype=node.dtype), node.shape)
     square: Any = node if n > 0 else np.linalg.inv(node)
-    factors = []
-    for digit in reversed(f"{abs(int(n)):b}"):
-        factors += [square] if digit == "1" else []
+    digits = f"{abs(int(n)):b}"
+    factors = [square] if digits[-1] == "1" else []
+    for digit in reversed(digits[:-1]):
         square = ops.matmul(square, square)
+        factors += [square] if digit == "1" else []
     return reduce(ops.matmul, factors)
 
 

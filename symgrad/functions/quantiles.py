@@ -87,6 +87,7 @@ def quantile(
     else:
         made = _weighted(ops.as_node(a), flat, shares, axis, weights, method)
     made = ops.where(ops.any(ops.isnan(flat), -1), float("nan"), made)
+    made = ops.cast(made, ops.as_node(a).dtype) if method in _ELEMENTS else made
     return ops.expand_dims(made, tuple(axis + rank for axis in axes)) if keepdims and axes else made
 
 
@@ -146,6 +147,10 @@ _POSITIONS: dict[str, Callable[[Any, Any], Any]] = {
     "normal_unbiased": _continuous(3 / 8, 3 / 8),
     "weibull": _continuous(0, 0),
 }
+
+
+# Methods whose quantiles are elements, never between two of them.
+_ELEMENTS = frozenset({"closest_observation", "higher", "inverted_cdf", "lower", "nearest"})
 
 
 def _known(method: Any) -> str:

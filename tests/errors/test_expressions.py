@@ -171,9 +171,14 @@ def test_python_wants_a_number(case: Refusal) -> None:
             "tracing",
             "np.sort orders the elements; np.diff(np.sort(x)) != 0 marks the first of each run",
         ),
-        Refusal(lambda: np.lexsort((W, W)), TraceError, "np.lexsort does not work on expressions", DEFINE),
+        Refusal(lambda: np.is_busday(W), TraceError, "np.is_busday does not work on expressions", DEFINE),
         Refusal(lambda: np.linalg.eigh(X), TraceError, "np.linalg.eigh does not work on expressions", DEFINE),
-        Refusal(lambda: np.fft.fft(W), TraceError, "np.fft.fft does not work on expressions", DEFINE),
+        Refusal(
+            lambda: np.fft.fft(W),
+            TraceError,
+            "np.fft.fft does not work on expressions: its numbers are complex, and element types are real",
+            "keep real and imaginary parts apart: products with matrices np.cos and np.sin of 2π/n · j · k",
+        ),
         Refusal(lambda: np.add.reduceat(W, [0]), TraceError, "np.add.reduceat does not work on expressions", DEFINE),
         Refusal(
             lambda: np.sum(W, out=np.zeros(())),

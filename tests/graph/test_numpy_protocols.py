@@ -336,8 +336,8 @@ def test_arrays_are_not_changed_in_place():
 
 
 UNSUPPORTED = {
-    "np.fft.fft": lambda: np.fft.fft(v),
-    "np.linalg.eig": lambda: np.linalg.eig(S),
+    "np.is_busday": lambda: np.is_busday(v),
+    "np.linalg.tensorinv": lambda: np.linalg.tensorinv(S),
     "np.add.reduceat": lambda: np.add.reduceat(v, [0, 1]),
     "np.subtract.reduce": lambda: np.subtract.reduce(v),
     "np.add with where": lambda: np.add(v, 1, where=np.array([True, False, True])),

@@ -173,6 +173,17 @@ def test_value(name: str, dtype: str) -> None:
         assert_same(one, other)
 
 
+@pytest.mark.parametrize("name", ROWS)
+def test_vectorised(name: str) -> None:
+    """Over a batch, against a loop of NumPy's own calls."""
+    row = ROWS[name]
+    batches = [np.stack(group) for group in zip(*(arrays_of(row, seed=k) for k in range(3)), strict=True)]
+    got = parts(sg.vmap(lambda *xs: tuple(parts(row.call(*xs))))(*batches))
+    rows = [parts(row.call(*(one[k] for one in batches))) for k in range(3)]
+    for one, many in zip(got, zip(*rows, strict=True), strict=True):
+        assert_same(one, np.stack(many))
+
+
 @pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.smooth])
 def test_derivatives(name: str) -> None:
     row = ROWS[name]
@@ -209,6 +220,14 @@ def test_dynamic_sizes(name: str) -> None:
     for size in (3, 4, 20, 65):
         array = np.random.default_rng(size).uniform(-1, 1, size)
         assert_same(kernel(array), DYNAMIC[name](array))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_quantiles_of_integers(method: str) -> None:
+    n = sg.symbol("n", (7,), "int64")
+    array = np.array([3, -1, 4, 1, -5, 9, 2])
+    got = sg.compile(np.quantile(n, [0.0, 0.3, 0.5, 1.0], method=method), [n])(array)
+    assert_same(got, np.quantile(array, [0.0, 0.3, 0.5, 1.0], method=method))
 
 
 def test_windows_of_dynamic_sizes() -> None:
