@@ -325,7 +325,7 @@ def _formed(program: Program, group: _Group, extent: Size, buffers: dict[Buffer,
         and all(one.aligned for one in accesses)
         and (step := _quotient(buffer.size, extent)) is not None
     }
-    width = sum(step * buffer.dtype.itemsize for buffer, step in local.items())
+    width = sum(step * buffer.dtype.itemsize for buffer, step in local.items()) + _read_again(group, local, extent)
     if len(group.parts) < 2 or not width or (isinstance(extent, int) and width * extent < _WORTH):
         return None
     length = _length(extent, width)
@@ -339,6 +339,17 @@ def _formed(program: Program, group: _Group, extent: Size, buffers: dict[Buffer,
     stages = tuple(writer.stage(part) for part in group.parts)
     zeros = [Fill(buffer) for buffer in program.buffers if buffer in group.sums]
     return [*zeros, Blocked(extent, length, start, size, stages)]
+
+
+def _read_again(group: _Group, local: dict[Buffer, int], extent: Size) -> int:
+    """Bytes per index of arrays that are not temporary, but that several stages touch row by row."""
+    total = 0
+    for buffer, accesses in group.touched.items():
+        step = _quotient(buffer.size, extent)
+        stages = sum(any(one.buffer is buffer for one in part.accesses) for part in group.parts)
+        if buffer not in local and step is not None and stages > 1 and all(one.aligned for one in accesses):
+            total += step * buffer.dtype.itemsize
+    return total
 
 
 def _length(extent: Size, width: int) -> int | None:

@@ -82,6 +82,7 @@ def build_nest(
     sinks = [sink for writer in sorted(writers, key=lambda w: -len(w.shape)) for sink in builder.sinks(writer)]
     order = builder.axis_order(sinks, writers)
     builder.refuse_recomputation(sinks, order)
+    builder.refuse_scalar_work(sinks)
     return Nest(Scheduler(order, choose_lane, scratch).run(sinks))
 
 
@@ -178,6 +179,29 @@ class _Builder:
                     node = self.scalarizer.origin.get(arg)
                     if node is not None and node not in self.scalarizer.stored:
                         raise NeedsStore(node)
+
+    def refuse_scalar_work(self, sinks: Sequence[Sink]) -> None:
+        """Expensive functions of what a reduction leaves for each row are better done for many rows at once."""
+        after = _after_rows(instances(sinks))
+        if sum(COST.get(one.op, 1) for one in after if one.op != "reduce") < _EXPENSIVE:
+            return
+        for one in after:
+            node = self.scalarizer.origin.get(one) if one.op == "reduce" else None
+            if node is not None and node not in self.scalarizer.stored:
+                raise NeedsStore(node)
+
+
+def _after_rows(every: Sequence[Instance]) -> list[Instance]:
+    """Reductions with one result a row, and what depends on them, of which no loop inside the row needs anything."""
+    found: set[Instance] = set()
+    inside: set[Instance] = set()
+    for one in every:
+        if one.axes and (one.op == "reduce" or any(arg in found and arg.axes == one.axes for arg in one.args)):
+            found.add(one)
+    for one in reversed(every):
+        if one not in found or one in inside or one.op == "reduce":
+            inside.update(one.args)
+    return [one for one in every if one in found and one not in inside]
 
 
 def _constant_outer(one: Instance, order: Sequence[Axis]) -> bool:

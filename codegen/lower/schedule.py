@@ -215,7 +215,7 @@ class Scheduler:
         stored: dict[Instance, tuple[int, Sink]] = {}
         visible: list[Kept] = []
         for position, (_, _, goals) in enumerate(loops):
-            for one in self._shared(goals, position, first, stored, cost, ids, kept):
+            for one in self._shared(goals, first, stored, cost, fixed, {*ids, *kept}):
                 stored[one] = first[one], self._keep(one, loops[first[one]][2], fixed, lane)
             found = {one: sink for one, (at, sink) in stored.items() if at < position}
             visible.append({**kept, **found} if found else kept)
@@ -225,16 +225,16 @@ class Scheduler:
         return visible
 
     def _shared(
-        self, goals: Sequence[Goal], position: int, first: dict[Instance, int], stored: dict[Instance, Any], cost: dict[Instance, int],
-        ids: Ids, kept: Kept,
+        self, goals: Sequence[Goal], first: dict[Instance, int], stored: dict[Instance, Any], cost: dict[Instance, int],
+        fixed: frozenset[Axis], known: set[Instance],
     ) -> list[Instance]:  # fmt: skip
         """Expensive values of an earlier loop that these goals need, nearest to the goals."""
         found: list[Instance] = []
-        done: set[Instance] = set(ids)
+        done = known
         pending = [one for goal in goals for one in goal_needs(goal)]
         while pending:
             one = pending.pop()
-            if one in done or one in kept or one in stored:
+            if one in done or one in stored or one.axes <= fixed:  # the last kind is computed between the loops
                 continue
             done.add(one)
             if one in first and one.op not in FREE and cost.get(one, 0) >= _KEEP:

@@ -16,6 +16,7 @@ from symgrad.diff.rules import carried
 from symgrad.node import Node
 from symgrad.ops.source import uniform_value
 from symgrad.ops.squares import even_exponent, is_sum_of_squares
+from symgrad.rewrite.rules import is_shifted
 
 __all__ = ["EQUIVALENTS", "Equivalent", "equivalent"]
 
@@ -129,6 +130,8 @@ def _log_of_sum(total: Node) -> Equivalent | None:
         return None
     leaves = tuple(one.inputs[0] for one in exponentials)
     if total.op.name == "sum":
+        if is_shifted(leaves[0], total.attrs.axes):
+            return None
         return Equivalent(ops.logsumexp(leaves[0], axis=total.attrs.axes), leaves, (total, *exponentials))
     if len(exponentials) == 2:
         return Equivalent(ops.logsumexp(ops.stack(leaves), axis=0), leaves, (total, *exponentials))

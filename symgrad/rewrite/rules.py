@@ -8,6 +8,7 @@ apply.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -262,8 +263,19 @@ def _log_of(node: Node) -> Any:
     if inner is not None:
         return ops.softplus(inner.inputs[0]) if inner.op.name == "exp" else ops.log1p(inner)
     if x.op.name == "sum" and x.inputs[0].op.name == "exp":
-        return ops.logsumexp(x.inputs[0].inputs[0], axis=x.attrs.axes)
+        exponent = x.inputs[0].inputs[0]
+        return None if is_shifted(exponent, x.attrs.axes) else ops.logsumexp(exponent, axis=x.attrs.axes)
     return None
+
+
+def is_shifted(exponent: Node, axes: Sequence[int]) -> bool:
+    """Whether an exponent is a value minus its largest along some of the axes: the sum of exponentials is safe as it is."""
+    if exponent.op.name != "subtract":
+        return False
+    value, largest = exponent.inputs
+    while largest.op.name in ("broadcast_to", "expand_dims", "reshape", "identity", "stop_gradient"):
+        (largest,) = largest.inputs
+    return largest.op.name == "max" and largest.inputs[0] is value and set(largest.attrs.axes) <= set(axes)
 
 
 def _log1p_of(node: Node) -> Any:
