@@ -5,24 +5,25 @@ The stages, in order: canonical graph, partition into stages of the loop IR, LLV
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence, Set
+from typing import NamedTuple
 
 from codegen.emit.kernel import emit_kernel
-from codegen.llvm.toolchain import compile_object
+from codegen.emit.threads import has_threads
+from codegen.interface import interface
+from codegen.llvm.parts import compile_module
 from codegen.lower.canonical import canonical
 from codegen.lower.finish import finish
 from codegen.lower.finite import finite_check
 from codegen.lower.loopir import Program
 from codegen.lower.partition import Request, partition
-from codegen.signature import Argument, Callback, KernelSpec, dims_of
+from codegen.signature import KernelSpec
 from codegen.target import Target
 from symgrad.collection import collection_paused
 from symgrad.dims import Size
 from symgrad.node import Node, topological
-from symgrad.ops.callback import result_types, stateful_calls
+from symgrad.ops.callback import stateful_calls
 
 __all__ = ["Compiled", "compile_body"]
 
@@ -52,12 +53,6 @@ class Compiled(NamedTuple):
     calls: tuple[Node, ...] = ()
 
 
-def identifier(name: str) -> str:
-    """A C identifier from any name."""
-    made = re.sub(r"\W", "_", name)
-    return made if made and not made[0].isdigit() else f"k_{made}"
-
-
 def compile_body(
     outputs: Sequence[Node],
     inputs: Sequence[Node],
@@ -67,8 +62,12 @@ def compile_body(
     target: Target,
     output_names: Sequence[str] = (),
     check_finite: bool = False,
+    fastmath: Set[str] = frozenset({"contract"}),
+    threads: int = 1,
 ) -> Compiled:
     """Compile results of placeholders to machine code; on request it stops where a result is not finite.
+
+    ``threads`` is how many threads a call may use.
 
     Raises
     ------
@@ -82,7 +81,7 @@ def compile_body(
         order = topological(wanted)
         effects = stateful_calls(order)
         checked = check.nodes if check is not None else ()
-        values, order = canonical([*wanted, *effects, *checked], order if not checked else ())
+        values, order = canonical([*wanted, *effects, *checked], order if not checked else (), fastmath)
         results, news = values[: len(outputs)], values[len(outputs) : len(wanted)]
         if check is not None:
             check = check.with_nodes(values[len(wanted) + len(effects) :])
@@ -99,26 +98,14 @@ def compile_body(
                 order if not effects else (),
             )
         )
-        program = finish(lowered.program)
+        threads = threads if has_threads(target) else 1
+        program = finish(lowered.program, fastmath, threads)
         watch.lap("loops")
-        spec = KernelSpec(
-            identifier(name),
-            tuple(Argument(node.attrs.name, node.type) for node in inputs),
-            tuple(Argument(node.attrs.name, node.type) for node in variables),
-            tuple(
-                Argument(own, node.type) for own, node in zip(output_names or _numbered(outputs), outputs, strict=True)
-            ),
-            dims_of([node.type for node in (*inputs, *variables)]),
-            lowered.messages,
-            tuple(
-                Callback(node.attrs.host.name, tuple(one.type for one in node.inputs), result_types(node.attrs))
-                for node in lowered.calls
-            ),
-        )
-        module, arena = emit_kernel(program, spec, target)
+        spec = interface(name, outputs, inputs, variables, output_names, lowered.messages, lowered.calls)
+        module, arena = emit_kernel(program, spec, target, "contract" in fastmath, threads)
         text = module.text()
         watch.lap("llvm text")
-    obj = compile_object(text, target, _level(text))
+    obj = compile_module(module, target, _level(text))
     watch.lap("machine code")
     return Compiled(spec, text, obj, program, arena.size, watch.seconds, target, lowered.calls)
 
@@ -134,10 +121,6 @@ class _Stopwatch:
         now = time.perf_counter()
         self.seconds[stage] = now - self._start
         self._start = now
-
-
-def _numbered(outputs: Sequence[Any]) -> list[str]:
-    return ["out"] if len(outputs) == 1 else [f"out{k}" for k in range(len(outputs))]
 
 
 _HUGE = 4_000_000  # characters of LLVM text beyond which quick code generation is chosen

@@ -1,4 +1,4 @@
-"""Figures of a kernel.  In: a compiled body.  Out: operations, bytes, memory and times, as a dictionary."""
+"""Figures of a kernel.  In: a compiled body.  Out: operations, bytes and memory, as a dictionary."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from codegen.driver import Compiled
-from codegen.lower.loopir import Along, Blocked, Buffer, Copy, Fill, For, Let, Load, Nest, Product, Scatter, Store
+from codegen.lower.loopir import Along, Blocked, Buffer, Copy, Fill, For, Let, Load, Nest, Product, Scatter, Split, Store
 from symgrad import dims
 from symgrad.dims import Size
-from symgrad.graph import Graph
 from symgrad.types import is_float
 
-__all__ = ["statistics"]
+__all__ = ["figures"]
 
 # Floating operations that an elementwise operation counts for: one, unless it is listed.
 _FREE = {"where", "cast", "less", "less_equal", "greater", "greater_equal", "equal", "not_equal"}
 
 
-def statistics(compiled: Compiled, graph: Graph) -> dict[str, Any]:
+def figures(compiled: Compiled) -> dict[str, Any]:
     """Figures of a kernel.
 
     Returns
@@ -27,20 +26,16 @@ def statistics(compiled: Compiled, graph: Graph) -> dict[str, Any]:
         flops : floating operations of a call (a function counts as one), an int or a formula of the dimensions
         bytes : bytes loaded and stored by a call
         temporaries : bytes of the workspace
-        nodes : nodes of the graph
         buffers, stages, code_bytes
-        seconds : seconds of each stage of compilation
     """
     program = compiled.program
     return {
         "flops": _sum(_stage_flops(stage) for stage in program.stages),
         "bytes": _sum(_stage_bytes(stage) for stage in program.stages),
         "temporaries": compiled.workspace,
-        "nodes": len(graph),
         "buffers": len(program.buffers),
         "stages": len(program.stages),
         "code_bytes": len(compiled.object),
-        "seconds": dict(compiled.seconds),
     }
 
 
@@ -51,16 +46,16 @@ def _sum(values: Any) -> Size:
     return total
 
 
-def _of_blocks(stage: Blocked, figure: Callable[[Any], Size]) -> Size:
-    """A figure of all blocks together."""
+def _of_blocks(stage: Blocked | Split, figure: Callable[[Any], Size]) -> Size:
+    """A figure of all blocks, or parts, together."""
     one = _sum(figure(inside) for inside in stage.stages)
     if isinstance(stage.size, int):
-        return one * (stage.extent // stage.length)
+        return one * dims.floordiv(stage.extent, stage.length)
     return dims.substitute(one, dict.fromkeys(dims.atoms_of(stage.size), stage.extent))
 
 
 def _stage_flops(stage: Any) -> Size:
-    if isinstance(stage, Blocked):
+    if isinstance(stage, (Blocked, Split)):
         return _of_blocks(stage, _stage_flops)
     if isinstance(stage, Nest):
         return _block_flops(stage.body)
@@ -83,7 +78,7 @@ def _block_flops(body: Sequence[Any]) -> Size:
 
 
 def _stage_bytes(stage: Any) -> Size:
-    if isinstance(stage, Blocked):
+    if isinstance(stage, (Blocked, Split)):
         return _of_blocks(stage, _stage_bytes)
     if isinstance(stage, Nest):
         return _block_bytes(stage.body)

@@ -35,6 +35,8 @@ __all__ = [
     "maximum",
     "minimum",
     "product",
+    "rebuild",
+    "stated",
     "substitute",
 ]
 
@@ -230,7 +232,7 @@ class Dim:
         return _format(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (self.offset, [([a.label for a in m], c) for m, c in self.terms], _leaf_recipes(self))
+        return rebuild, (self.offset, [([a.label for a in m], c) for m, c in self.terms], _leaf_recipes(self))
 
 
 class Relation:
@@ -627,6 +629,13 @@ def agree(left: Size, right: Size) -> bool | None:
     return None if any(atom.kind == "anonymous" for atom in leaves) else False
 
 
+def stated() -> str:
+    """The assumptions in force, as text."""
+    known = _assumptions()
+    solved = sorted(f"{atom.label} == {size}" for atom, size in known.solved.items())
+    return "; ".join([*solved, *sorted(f"{difference} == 0" for difference in known.zero)])
+
+
 # -- text and pickling ----------------------------------------------------------------------------------------------
 def _format(size: Dim) -> str:
     parts: list[str] = []
@@ -644,7 +653,8 @@ def _leaf_recipes(size: Dim) -> dict[str, tuple[str, tuple[Size, ...]]]:
     return {atom.label: (atom.kind, atom.operands) for monomial, _ in size.terms for atom in monomial}
 
 
-def _rebuild(offset: int, terms: list[tuple[list[str], int]], recipes: dict[str, tuple[str, tuple[Size, ...]]]) -> Size:
+def rebuild(offset: int, terms: list[tuple[list[str], int]], recipes: dict[str, tuple[str, tuple[Size, ...]]]) -> Size:
+    """The size that ``Dim.__reduce__`` has taken apart."""
     total: Size = offset
     for labels, c in terms:
         factors = [_of_atom(_atom(recipes[label][0], label, *recipes[label][1])) for label in labels]

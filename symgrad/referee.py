@@ -25,19 +25,15 @@ DIGITS = 50
 
 
 @cache
-def _function(name: str) -> Callable[..., Any]:
+def _function(name: str, arity: int) -> Callable[..., Any]:
     """An elementwise operation on multi-precision numbers."""
-    import inspect
-
-    import mpmath
     import sympy
 
     op = REGISTRY[name]
     if op.math is None:
         raise GradientError(f"{name}: no exact meaning is declared")
-    symbols = sympy.symbols(f"x:{len(inspect.signature(op.math).parameters)}", real=True)
+    symbols = sympy.symbols(f"x:{arity}", real=True)
     made: Callable[..., Any] = sympy.lambdify(symbols, op.math(*symbols), modules=[_SPECIAL, "mpmath"])
-    assert mpmath is not None
     return made
 
 
@@ -47,7 +43,32 @@ def _arctan2(y: Any, x: Any) -> Any:
     return mpmath.atan2(y, x)
 
 
-_SPECIAL: dict[str, Any] = {"atan2": _arctan2}
+def _erfcinv(x: Any) -> Any:
+    import mpmath
+
+    with mpmath.extradps(int(max(0, -mpmath.log10(x))) + 5):
+        return mpmath.erfinv(1 - x)
+
+
+def _fraction(x: Any) -> Any:
+    """What is behind the point, of the number's sign."""
+    return x % 1 if x >= 0 else -(-x % 1)
+
+
+def _mantissa(x: Any) -> Any:
+    import mpmath
+
+    return mpmath.frexp(x)[0]
+
+
+def _nearest(x: Any) -> Any:
+    """The nearest integer, the even one of two."""
+    import mpmath
+
+    return mpmath.nint(x)
+
+
+_SPECIAL: dict[str, Any] = {"atan2": _arctan2, "erfcinv": _erfcinv}
 _DIRECT: dict[str, Callable[..., Any]] = {
     "where": lambda c, a, b: a if c else b,
     "masked_multiply": lambda a, b: a if a == 0 else a * b,
@@ -67,6 +88,12 @@ _DIRECT: dict[str, Callable[..., Any]] = {
     "logical_not": lambda a: not a,
     "isfinite": lambda a: abs(a) != float("inf") and a == a,
     "isnan": lambda a: a != a,
+    "isinf": lambda a: abs(a) == float("inf"),
+    "rint": _nearest,
+    "trunc": lambda a: a - _fraction(a),
+    "fraction": lambda a: _fraction(a),
+    "mantissa": lambda a: _mantissa(a),
+    "floor_divide": lambda a, b: (a - a % b) / b,
 }
 
 
@@ -107,20 +134,22 @@ def _is_object(value: Any) -> bool:
 
 
 def _value(node: Node, attrs: Any, args: list[Any], sizes: Any) -> Any:
+    import mpmath
+
     name = node.op.name
     if name == "cast":
         return _cast(args[0], attrs.dtype)
     if name == "constant":
         return _as_object(attrs.value.array)
     if node.op.kind is Kind.ELEMENTWISE and not (node.op.math is None and node.op.define is not None):
-        function = _DIRECT.get(name) or _function(name)
+        function = _DIRECT.get(name) or _function(name, len(args))
         made = np.frompyfunc(function, len(args), 1)(*args)
         return np.asarray(made, dtype=object if types.is_float(node.type.dtype) else node.type.dtype)
     if name == "einsum":
         return np.asarray(np.einsum(subscripts(attrs), *args), dtype=object)
     if node.op.define is not None:
         leaves = dict(zip(node.inputs, args, strict=True))
-        return exact_values([node.op.define(node.inputs, node.attrs)], leaves)[0]
+        return exact_values([node.op.define(node.inputs, node.attrs)], leaves, mpmath.mp.dps)[0]
     if name in ("sum", "prod"):
         made = (np.sum if name == "sum" else np.prod)(args[0], attrs.axes)
         return np.asarray(made, dtype=np.asarray(args[0]).dtype)

@@ -19,7 +19,7 @@ import numpy as np
 from symgrad import ops, provenance, types
 from symgrad.containers import Structure, flatten, unflatten
 from symgrad.dims import Dim
-from symgrad.dims import _rebuild as rebuild_dim
+from symgrad.dims import rebuild as rebuild_dim
 from symgrad.errors import SymgradError
 from symgrad.node import Node, apply, topological
 from symgrad.opdef import Kind, lookup

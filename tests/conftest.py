@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
+os.environ["SYMGRAD_CACHE"] = "off"  # read when symgrad is imported, by this process and by those that it starts
+
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 

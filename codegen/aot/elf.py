@@ -6,7 +6,7 @@ Refuses everything else: other formats (macOS, Windows), big-endian machines, ex
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from symgrad.errors import CompileError
 
@@ -64,8 +64,16 @@ class Symbol:
         return self.info >> 4 == 0
 
     @property
+    def is_hidden(self) -> bool:
+        return self.other & 3 == 2
+
+    @property
     def is_defined(self) -> bool:
         return self.section != 0
+
+    def as_local(self) -> Symbol:
+        """The same symbol, for its own file only."""
+        return replace(self, info=self.info & 0xF, other=self.other & ~3)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """One object file from several.  In: relocatable ELF files of one machine.  Out: one, with the sections of all.
 
 What ``ld -r`` does without joining sections: they are put one behind the other, and the numbers of sections and symbols
-in tables and relocations are shifted.  Refuses a name that is defined twice, and kinds of sections it does not know.
+in tables and relocations are shifted.  Hidden names, by which parts of a module know each other, become local.  Refuses a
+name that is defined twice, and kinds of sections it does not know.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class _Merged:
     symbols: list[Symbol] = field(default_factory=lambda: [Symbol("", 0, 0, 0, 0, 0)])
     numbers: list[dict[int, int]] = field(default_factory=list)
     locals: int = 0
+    names: set[str] = field(default_factory=set)
 
     def add_sections(self, part: ObjectFile) -> None:
         """Everything but tables and relocations."""
@@ -78,17 +80,25 @@ class _Merged:
     def number_symbols(self, parts: Sequence[ObjectFile]) -> None:
         """Local symbols of all parts first, as the format demands, then each global name once."""
         self.numbers = [{0: 0} for _ in parts]
-        for k, part in enumerate(parts):
-            for number, one in enumerate(part.symbols[1:], 1):
-                if one.is_local:
-                    self.numbers[k][number] = len(self.symbols)
-                    self.symbols.append(self._moved(k, one))
-        self.locals = len(self.symbols)
         known: dict[str, int] = {}
         for k, part in enumerate(parts):
             for number, one in enumerate(part.symbols[1:], 1):
-                if not one.is_local:
+                if one.is_local or (one.is_hidden and one.is_defined):
+                    if not one.is_local and known.setdefault(one.name, len(self.symbols)) != len(self.symbols):
+                        raise CompileError(f"the name {one.name!r} is defined by two objects")
+                    self.numbers[k][number] = len(self.symbols)
+                    self.symbols.append(self._local(k, self._moved(k, one)))
+        self.locals = len(self.symbols)
+        for k, part in enumerate(parts):
+            for number, one in enumerate(part.symbols[1:], 1):
+                if number not in self.numbers[k]:
                     self.numbers[k][number] = self._global(known, self._moved(k, one))
+
+    def _local(self, k: int, one: Symbol) -> Symbol:
+        """A local symbol under a name that no other has: LLVM's loader looks them up by name."""
+        taken = one.name and one.section < _RESERVED and one.name in self.names
+        self.names.add(one.name)
+        return replace(one.as_local(), name=f"{one.name}.{k}" if taken else one.name)
 
     def _moved(self, k: int, one: Symbol) -> Symbol:
         return one if one.section >= _RESERVED else replace(one, section=self.places[k][one.section])

@@ -111,7 +111,8 @@ def _next(f: Function, routine: str, state: Value, given: Sequence[Value], index
     if routine == "cumprod":
         return f.fmul(state, x) if floating else f.binary("mul", state, x)
     if routine == "recurrence":
-        return f.select(f.icmp("eq", index, 0), x, f.fadd(f.fmul(given[0], state), x))
+        product = _next(f, "cumprod", state, given[:1], index)
+        return f.select(f.icmp("eq", index, 0), x, _next(f, "cumsum", product, given, index))
     order = "ge" if routine == "cummax" else "le"
     if not floating:
         return f.select(f.icmp(f"s{order}", state, x), state, x)

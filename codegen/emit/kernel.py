@@ -11,6 +11,7 @@ from typing import Any
 
 from codegen.emit.along import emit_along
 from codegen.emit.nest import NestEmitter
+from codegen.emit.split import emit_split
 from codegen.emit.stages import emit_call, emit_check, emit_copy, emit_fill, emit_product_stage, product_workspace
 from codegen.llvm.builder import Function, Int, Module
 from codegen.llvm.types import I32, I64, POINTER, Value
@@ -28,6 +29,7 @@ from codegen.lower.loopir import (
     Product,
     Program,
     Report,
+    Split,
     flattened,
 )
 from codegen.signature import KernelSpec, element_type, emit_size
@@ -35,16 +37,21 @@ from codegen.target import Target
 from symgrad import dims
 from symgrad.dims import Atom, Dim, Size
 
-__all__ = ["emit_kernel"]
+__all__ = ["StageEmitter", "emit_kernel"]
+
+_LINE = 64  # bytes to which memory is aligned
 
 
-def emit_kernel(program: Program, spec: KernelSpec, target: Target, contract: bool = True) -> tuple[Module, Arena]:
+def emit_kernel(
+    program: Program, spec: KernelSpec, target: Target, contract: bool = True, threads: int = 1
+) -> tuple[Module, Arena]:
     """The module of a kernel, and the layout of its workspace; ``contract``: products and sums may be fused."""
     module = Module(target, contract)
     products = [stage for stage in flattened(program.stages) if isinstance(stage, Product)]
     extra = max((product_workspace(stage, target) for stage in products), default=0)
-    arena = lay_out(program, extra)
-    _Body(module, program, spec, arena).emit()
+    extra = -(-extra // _LINE) * _LINE  # for each thread
+    arena = lay_out(program, extra * threads)
+    _emit_body(module, program, spec, arena, extra)
     _emit_workspace(module, spec, arena)
     return module, arena
 
@@ -55,62 +62,80 @@ def _emit_workspace(module: Module, spec: KernelSpec, arena: Arena) -> None:
     f.ret(f.i64(emit_size(f, arena.size, sizes)))
 
 
-class _Body:
-    def __init__(self, module: Module, program: Program, spec: KernelSpec, arena: Arena) -> None:
-        self.module, self.program, self.spec, self.arena = module, program, spec, arena
-        self.f = module.function(spec.name, spec.parameters(), I32, public=True)
-        self.sizes: dict[Atom, Int] = {atom: self.f[f"n{k}"] for k, atom in enumerate(spec.dims)}
+def _emit_body(module: Module, program: Program, spec: KernelSpec, arena: Arena, extra: int) -> None:
+    """The kernel's function: sizes, guards, addresses, and then the stages."""
+    f = module.function(spec.name, spec.parameters(), I32, public=True)
+    sizes: dict[Atom, Int] = {atom: f[f"n{k}"] for k, atom in enumerate(spec.dims)}
+    stages = StageEmitter(f, spec.name, sizes, {}, f["work"], extra)
+    for buffer in program.buffers:
+        stages.size_of(buffer.size)
+        stages.size_of(arena.offsets.get(buffer.name, 0))
+    stages.prepare(*program.stages)
+    for stage in program.stages:
+        if isinstance(stage, Guard):
+            differ = f.icmp("ne", f.i64(stages.size_of(stage.left)), f.i64(stages.size_of(stage.right)))
+            stages.stop_if(differ, stage.status)
+    for buffer in program.buffers:
+        stages.pointers[buffer.name] = _pointer(stages, buffer, spec, arena)
+    for position, stage in enumerate(program.stages):
+        stages.emit(stage, position)
+    f.ret(0)
+
+
+def _pointer(stages: StageEmitter, buffer: Buffer, spec: KernelSpec, arena: Arena) -> Value:
+    """The address of a buffer."""
+    f = stages.f
+    if buffer.kind == "table":
+        return Value(f.module.table(buffer.name, buffer.data.ravel().tolist(), element_type(buffer.dtype)), POINTER)
+    if buffer.kind == "temporary":
+        offset = arena.offsets.get(buffer.name, 0)
+        return f.emit(f"getelementptr inbounds i8, ptr %work, i64 {f.int_text(stages.size_of(offset))}", POINTER)
+    inputs, variables = len(spec.inputs), len(spec.variables)
+    start = {"input": 0, "variable": inputs, "output": inputs + variables}[buffer.kind]
+    return f[f"a{start + buffer.position}"]
+
+
+class StageEmitter:
+    """Emits stages into a function.
+
+    Parameters
+    ----------
+    f : the function being built
+    name : of the kernel
+    sizes : value of each dimension
+    pointers : address of each buffer
+    work : memory for matrix products
+    extra : bytes of it
+    """
+
+    def __init__(
+        self, f: Function, name: str, sizes: dict[Atom, Int], pointers: dict[str, Value], work: Value, extra: int
+    ) -> None:
+        self.f, self.name, self.sizes, self.pointers, self.work, self.extra = f, name, sizes, pointers, work, extra
         self.known: dict[Size, Int] = {}
-        self.pointers: dict[str, Value] = {}
+
+    def sibling(
+        self, f: Function, sizes: dict[Atom, Int], pointers: dict[str, Value], work: Value
+    ) -> StageEmitter:
+        """One that emits into another function of the kernel."""
+        return StageEmitter(f, self.name, sizes, pointers, work, self.extra)
+
+    def prepare(self, *stages: Any) -> None:
+        """Compute the sizes that stages use, in front of every branch in them."""
+        for stage in stages:
+            for size in _sizes(stage):
+                self.size_of(size)
 
     def size_of(self, size: Size) -> Int:
+        """A size as code."""
         if isinstance(size, int):
             return size
         if size not in self.known:
             self.known[size] = emit_size(self.f, size, self.sizes)
         return self.known[size]
 
-    def emit(self) -> None:
-        f = self.f
-        for size in self._all_sizes():
-            self.size_of(size)
-        for stage in self.program.stages:
-            if isinstance(stage, Guard):
-                self._stop_if(
-                    f.icmp("ne", f.i64(self.size_of(stage.left)), f.i64(self.size_of(stage.right))), stage.status
-                )
-        for buffer in self.program.buffers:
-            self.pointers[buffer.name] = self._pointer(buffer)
-        for position, stage in enumerate(self.program.stages):
-            self._stage(stage, position)
-        f.ret(0)
-
-    def _all_sizes(self) -> list[Size]:
-        """Dynamic sizes that the body uses, so that each is computed once, in front of every branch."""
-        found: dict[Size, None] = {}
-        for buffer in self.program.buffers:
-            found.setdefault(buffer.size)
-            found.setdefault(self.arena.offsets.get(buffer.name, 0))
-        for stage in self.program.stages:
-            for size in _sizes(stage):
-                found.setdefault(size)
-        return [size for size in found if isinstance(size, Dim)]
-
-    def _pointer(self, buffer: Buffer) -> Value:
-        f, spec = self.f, self.spec
-        if buffer.kind == "table":
-            return Value(
-                self.module.table(buffer.name, buffer.data.ravel().tolist(), element_type(buffer.dtype)), POINTER
-            )
-        if buffer.kind == "temporary":
-            offset = self.arena.offsets.get(buffer.name, 0)
-            return f.emit(f"getelementptr inbounds i8, ptr %work, i64 {f.int_text(self.size_of(offset))}", POINTER)
-        start = {"input": 0, "variable": len(spec.inputs), "output": len(spec.inputs) + len(spec.variables)}[
-            buffer.kind
-        ]
-        return f[f"a{start + buffer.position}"]
-
-    def _stop_if(self, bad: Value, status: Value | int) -> None:
+    def stop_if(self, bad: Value, status: Value | int) -> None:
+        """Leave the function with a status where the condition holds."""
         f = self.f
         stop, go_on = f.label("stop"), f.label("go")
         f.branch(bad, stop, go_on, unlikely=True)
@@ -118,16 +143,19 @@ class _Body:
         f.ret(status)
         f.enter(go_on)
 
-    def _stage(self, stage: Any, position: int | str) -> None:
+    def emit(self, stage: Any, position: int | str) -> None:
+        """One stage; ``position`` distinguishes its functions from those of others."""
         f, pointers = self.f, self.pointers
         if isinstance(stage, Nest):
             self._call_nest(stage, position)
         elif isinstance(stage, Blocked):
             self._blocks(stage, position)
+        elif isinstance(stage, Split):
+            emit_split(self, stage, position)
         elif isinstance(stage, Product):
-            emit_product_stage(f, stage, pointers, self.size_of, f["work"])
+            emit_product_stage(f, stage, pointers, self.size_of, self.work)
         elif isinstance(stage, Call):
-            self._stop_if(f.icmp("ne", emit_call(f, stage, pointers, self.size_of), 0), stage.status)
+            self.stop_if(f.icmp("ne", emit_call(f, stage, pointers, self.size_of), 0), stage.status)
         elif isinstance(stage, Along):
             emit_along(f, stage, pointers, self.size_of)
         elif isinstance(stage, Fill):
@@ -135,31 +163,37 @@ class _Body:
         elif isinstance(stage, Copy):
             emit_copy(f, stage, pointers[stage.source.name], pointers[stage.target.name], self.size_of)
         elif isinstance(stage, Check):
-            self._stop_if(emit_check(f, stage, pointers[stage.buffer.name], self.size_of), stage.status)
+            self.stop_if(emit_check(f, stage, pointers[stage.buffer.name], self.size_of), stage.status)
         elif isinstance(stage, Report):
             found = f.load(pointers[stage.buffer.name], I64)
-            self._stop_if(f.icmp("ne", found, 0), f.convert("trunc", found, I32))
+            self.stop_if(f.icmp("ne", found, 0), f.convert("trunc", found, I32))
 
     def _blocks(self, stage: Blocked, position: int | str) -> None:
-        """A loop over blocks; what depends on the block is computed inside it."""
+        """A loop over blocks."""
+        with self.f.loop(0, self.size_of(stage.extent), stage.length) as loop:
+            self.inside(stage, loop.index, position)
+
+    def inside(self, stage: Blocked | Split, start: Value, position: int | str) -> None:
+        """The stages of a block or part that starts there; what depends on it is computed here."""
         f, outer = self.f, (self.sizes, self.known)
-        extent = self.size_of(stage.extent)
-        with f.loop(0, extent, stage.length) as loop:
-            own: dict[Atom, Int] = dict.fromkeys(dims.atoms_of(stage.start), loop.index)
-            left = f.minimum(stage.length, f.sub(extent, loop.index)) if isinstance(stage.size, Dim) else stage.length
-            own |= dict.fromkeys(dims.atoms_of(stage.size), left)
-            self.sizes, self.known = {**self.sizes, **own}, dict(self.known)
-            for k, one in enumerate(stage.stages):
-                self._stage(one, f"{position}_{k}")
+        length = self.size_of(stage.length)
+        size = length
+        if isinstance(stage.size, Dim):
+            size = f.minimum(length, f.sub(self.size_of(stage.extent), start))
+        own: dict[Atom, Int] = dict.fromkeys(dims.atoms_of(stage.start), start)
+        own |= dict.fromkeys(dims.atoms_of(stage.size), size)
+        self.sizes, self.known = {**self.sizes, **own}, dict(self.known)
+        self.prepare(*stage.stages)
+        for k, one in enumerate(stage.stages):
+            self.emit(one, f"{position}_{k}")
         self.sizes, self.known = outer
 
-    # -- nests -----------------------------------------------------------------------------------------------------
     def _call_nest(self, nest: Nest, position: int | str) -> None:
         """A nest as a function of the arrays that it touches and of the dimensions."""
         use = stage_uses(nest)
         buffers = sorted(use.reads | use.writes, key=lambda one: one.name)
-        name = f"{self.spec.name}_nest{position}"
-        emit_nest(self.module, name, nest, buffers, list(self.sizes))
+        name = f"{self.name}_nest{position}"
+        emit_nest(self.f.module, name, nest, buffers, list(self.sizes))
         sizes = [self.f.i64(size) for size in self.sizes.values()]
         self.f.call(name, [*(self.pointers[one.name] for one in buffers), *sizes])
 
@@ -181,10 +215,11 @@ def _sizes(stage: Any) -> list[Size]:
         return [stage.left, stage.right]
     if isinstance(stage, Check):
         return [stage.base, *stage.strides, *stage.shape, stage.size]
-    if isinstance(stage, Blocked):
+    if isinstance(stage, (Blocked, Split)):
         own = dims.atoms_of(stage.start) | dims.atoms_of(stage.size)
         inside = [size for one in stage.stages for size in _sizes(one)]
-        return [stage.extent, *(size for size in inside if own.isdisjoint(dims.atoms_of(size)))]
+        outside = [stage.extent, stage.length, *((stage.work,) if isinstance(stage, Split) else ())]
+        return [*outside, *(size for size in inside if own.isdisjoint(dims.atoms_of(size)))]
     if isinstance(stage, Call):
         return [size for kind in stage.types for size in kind.shape]
     if isinstance(stage, Along):

@@ -135,7 +135,11 @@ class Memory:
             pointer = self._computed(self._address(one.buffer, one.offset), one.offset, element, None)
             return self._from_memory(f.load(pointer, element), one.dtype)
         if _is(self._stride(one.offset), 1) and not one.offset.values:
-            return self._from_memory(self._contiguous(self._address(one.buffer, one.offset), element), one.dtype)
+            pointer = self._address(one.buffer, one.offset)
+            loaded = self._contiguous(pointer, element)
+            if element is I64 and nest.lane.mask is None and one.buffer.kind in ("table", "input"):
+                self.indices[loaded.text] = pointer
+            return self._from_memory(loaded, one.dtype)
         return self._column(one, element)
 
     def _from_memory(self, value: Value, dtype: Any) -> Value:
@@ -145,10 +149,7 @@ class Memory:
         nest, kind = self.nest, element.with_lanes(self.nest.lanes)
         assert nest.lane is not None
         if nest.lane.mask is None:
-            loaded = self.f.load(pointer, kind, element.bytes)
-            if element is I64:
-                self.indices[loaded.text] = pointer
-            return loaded
+            return self.f.load(pointer, kind, element.bytes)
         fill = 1.0 if element.is_float else 0  # a number that is harmless to divide by or take the logarithm of
         return self.f.masked_load(pointer, kind, nest.lane.mask, fill)
 

@@ -58,6 +58,9 @@ def vector_factor(loop: For, target: Target) -> int:
     lanes = target.lanes(max(widest, 32))
     reduces = bool(loop.carries) or any(isinstance(one, For) and one.carries for one in body)
     factor = 4 * lanes if reduces and len(body) <= _LIGHT_BODY else lanes
+    sums = max(len(loop.carries), *(len(one.carries) for one in body if isinstance(one, For)), 0)
+    while factor > lanes and sums * factor // lanes > target.registers // 2:
+        factor //= 2  # accumulators may not fill the registers
     if not reduces and pays_interleaving(loop.body, target):
         factor = 2 * lanes
     extent = loop.axis.extent

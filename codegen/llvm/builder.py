@@ -89,14 +89,15 @@ class Module:
 
     def text(self) -> str:
         """The whole module."""
-        parts = [f'target triple = "{self.target.triple}"', *self.globals.values()]
-        parts += [function.text() for function in self.functions.values()]
-        parts += self.declarations.values()
+        functions = [function.text() for function in self.functions.values()]
+        return self.assembled([*self.globals.values(), *functions, *self.declarations.values()])
+
+    def assembled(self, parts: Sequence[str]) -> str:
+        """A module of these globals, functions and declarations."""
         width = f' "prefer-vector-width"="{self.target.vector_bits}"' if self.target.triple.startswith("x86") else ""
-        parts.append(f'attributes #0 = {{ nounwind{width} "no-trapping-math"="true" }}')
-        parts.append('!0 = !{!"branch_weights", i32 1, i32 100000}')
-        parts.append("!1 = !{i32 1}")
-        return "\n".join(parts) + "\n"
+        attributes = f'attributes #0 = {{ nounwind{width} "no-trapping-math"="true" }}'
+        profile = '!0 = !{!"branch_weights", i32 1, i32 100000}\n!1 = !{i32 1}\n'
+        return "\n".join([f'target triple = "{self.target.triple}"', *parts, attributes, profile])
 
 
 class Loop:

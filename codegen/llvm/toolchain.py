@@ -16,7 +16,7 @@ import llvmlite.binding as llvm
 from codegen.target import Target, native
 from symgrad.errors import CompileError
 
-__all__ = ["Loaded", "compile_object", "compile_text", "load_object"]
+__all__ = ["Loaded", "compile_object", "compile_text", "load_object", "new_machine", "parsed"]
 
 _names = itertools.count()
 
@@ -27,18 +27,28 @@ def _initialize() -> None:
     llvm.initialize_all_asmprinters()
 
 
-@cache
-def _machine(target: Target, level: int) -> Any:
+def new_machine(target: Target, level: int) -> Any:
+    """LLVM's code generator for a target; one may be used by one thread at a time."""
     _initialize()
     return llvm.Target.from_triple(target.triple).create_target_machine(
         cpu=target.cpu, features=target.features, opt=level, reloc="pic", codemodel="default"
     )
 
 
-def _parsed(text: str) -> Any:
+_machine = cache(new_machine)
+
+
+def parsed(text: str, context: Any = None) -> Any:
+    """The module of a text, verified; in LLVM's global context if no other is given.
+
+    Raises
+    ------
+    CompileError
+        LLVM refuses the text.
+    """
     _initialize()
     try:
-        module = llvm.parse_assembly(text)
+        module = llvm.parse_assembly(text, context)
         module.verify()
     except RuntimeError as error:
         raise CompileError(
@@ -55,13 +65,13 @@ def compile_object(text: str, target: Target, level: int = 2) -> bytes:
     CompileError
         LLVM refuses the text.
     """
-    made: bytes = _machine(target, level).emit_object(_parsed(text))
+    made: bytes = _machine(target, level).emit_object(parsed(text))
     return made
 
 
 def compile_text(text: str, target: Target, level: int = 2) -> str:
     """The assembly of a module."""
-    made: str = _machine(target, level).emit_assembly(_parsed(text))
+    made: str = _machine(target, level).emit_assembly(parsed(text))
     return made
 
 

@@ -11,6 +11,8 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from codegen.lower.forms import Axis, Form, Index, axes_of, combine, of_axis, ravel, scale, unravel
 from codegen.lower.instances import Instance, Pool, value_of
 from symgrad import types
@@ -85,6 +87,7 @@ class Scalarizer:
         self.stored, self.is_unrolled, self.reduction_axis = stored, is_unrolled, reduction_axis
         self.pool = Pool()
         self.memo: dict[Key, Instance] = {}
+        self.symmetric: dict[Any, bool] = {}
         self.origin: dict[Instance, Node] = {}
 
     def value(self, node: Node, index: tuple[Index, ...], computed: bool = False) -> Instance:
@@ -148,6 +151,8 @@ class Scalarizer:
         return step(self, node, index)
 
     def _load(self, node: Node, place: Stored, index: tuple[Index, ...]) -> Instance:
+        if place.buffer.kind == "table" and len(index) == 2 and self._is_symmetric(place.buffer):
+            index = _in_order(index)
         if index and isinstance(index[0], Flat):
             offset = combine(place.base, index[0].position)
         else:
@@ -156,9 +161,26 @@ class Scalarizer:
                 offset = combine(offset, scale(own, stride))
         return self.pool.load(place.buffer, offset, node.type.dtype, place.masked)
 
+    def _is_symmetric(self, table: Any) -> bool:
+        """Whether element (i, j) of a table equals (j, i), to the bit."""
+        known = self.symmetric.get(table)
+        if known is None:
+            data = np.asarray(table.data)
+            square = data.ndim == 2 and data.shape[0] == data.shape[1]
+            known = self.symmetric[table] = square and data.tobytes() == data.T.tobytes()
+        return known
+
     def alias(self, node: Node, index: tuple[Index, ...]) -> tuple[list[Key], Finish]:
         """The element is that of another node."""
         return [(node, index)], lambda args: args[0]
+
+
+def _in_order(index: tuple[Index, ...]) -> tuple[Index, ...]:
+    """Two indices that may be exchanged, those of inner loops last."""
+    a, b = index
+    if isinstance(a, Form) and isinstance(b, Form) and len(a.terms) == len(b.terms) == 1:
+        return (b, a) if b.terms[0][0].uid < a.terms[0][0].uid else index
+    return index
 
 
 def _flat(index: tuple[Index, ...]) -> bool:

@@ -209,6 +209,8 @@ def level_of(inputs: Sequence[Node], levels: dict[Node, int]) -> int:
 
 def _nest_key(node: Node, levels: dict[Node, int], facts: Facts) -> Any:
     flat = facts.flat[node] and node.ndim > 1
+    if node.op.name in ("place", "stack") and all(not one.shape for one in node.inputs):
+        return level_of(node.inputs, levels), facts.domain(node.inputs, (), False)  # written number by number
     return level_of(node.inputs, levels), facts.domain([node], node.shape, flat)
 
 

@@ -22,6 +22,7 @@ from codegen.lower.loopir import (
     Product,
     Program,
     Report,
+    Split,
     statements,
 )
 from symgrad import dims
@@ -50,9 +51,10 @@ def stage_uses(stage: Any) -> Use:
     """What memory a stage touches."""
     if isinstance(stage, Nest):
         return _nest_uses(stage)
-    if isinstance(stage, Blocked):
+    if isinstance(stage, (Blocked, Split)):
         inside = [stage_uses(one) for one in stage.stages]
-        return Use(set().union(*(use.reads for use in inside)), set().union(*(use.writes for use in inside)))
+        sums = {buffer for pair in stage.sums for buffer in pair} if isinstance(stage, Split) else set()
+        return Use(sums.union(*(use.reads for use in inside)), sums.union(*(use.writes for use in inside)))
     reads: set[Buffer] = set()
     writes: set[Buffer] = set()
     if isinstance(stage, Product):

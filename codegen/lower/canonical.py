@@ -7,6 +7,7 @@ results are row-major.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence, Set
 from operator import is_
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from symgrad import ops, types
 from symgrad.dims import Dim
 from symgrad.errors import CompileError
 from symgrad.node import Node, apply, topological
-from symgrad.opdef import REGISTRY
+from symgrad.opdef import REGISTRY, Kind
 from symgrad.ops.contraction import label_sizes
 from symgrad.ops.structure import Pick, whole
 from symgrad.provenance import SILENT, observed
@@ -28,6 +29,7 @@ from symgrad.rewrite.scaling import scaling_rules
 __all__ = ["Canonical", "canonical"]
 
 _FEW = 256  # places of an array that are written one by one
+_MANY = 10_000  # nodes beyond which factors stay where they are: moving them takes longer than it saves
 _TYPICAL = 100  # the size that a dynamic dimension is taken for when orders are compared
 
 
@@ -62,12 +64,23 @@ def canonical(outputs: Sequence[Node], order: Sequence[Node] = (), fastmath: Set
 
 def _scaled(outputs: list[Any], order: list[Node], fastmath: Set[str]) -> Canonical:
     """The graph with its numerical factors moved, if that leaves fewer operations: shared ones can become different."""
+    if len(order) > _MANY:
+        return Canonical(outputs, order)
     moved, report = rewrite(outputs, [*EXACT, *scaling_rules("reassoc" in fastmath)], order=order)
     if report.used:
         after = topological(moved)
-        if len(after) < len(order):
+        if _work(after) < _work(order):
             return Canonical(moved, after)
     return Canonical(outputs, order)
+
+
+def _work(order: Sequence[Node]) -> int:
+    """Elements that operations compute, dynamic dimensions taken for typical ones."""
+    return sum(_elements(node.shape) for node in order if node.op.kind is Kind.ELEMENTWISE)
+
+
+def _elements(shape: Sequence[Any]) -> int:
+    return math.prod(size if isinstance(size, int) else _TYPICAL for size in shape)
 
 
 def _without_context(outputs: Sequence[Node], order: Sequence[Node]) -> list[Node]:

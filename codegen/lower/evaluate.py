@@ -32,6 +32,7 @@ from codegen.lower.loopir import (
     Program,
     Report,
     Scatter,
+    Split,
     Store,
     View,
 )
@@ -121,6 +122,8 @@ class _Machine:
             self._call(stage)
         elif isinstance(stage, Blocked):
             self._blocks(stage)
+        elif isinstance(stage, Split):
+            self._parts(stage)
         elif isinstance(stage, Nest):
             self.env, self.index = {}, {}
             self._block(stage.body)
@@ -135,6 +138,23 @@ class _Machine:
             self.sizes = {**self.sizes, **own}
             for one in stage.stages:
                 self.stage(one)
+
+    def _parts(self, stage: Split) -> None:
+        """Parts from the last to the first, as their order must not matter, but for the sums of their rooms."""
+        extent, length = self.size(stage.extent), self.size(stage.length)
+        targets = {room: self.memory[target] for target, room in stage.sums}
+        made: list[dict[Buffer, Array]] = []
+        for start in reversed(range(0, extent, length)):
+            own = dict.fromkeys(dims.atoms_of(stage.start), start)
+            own |= dict.fromkeys(dims.atoms_of(stage.size), min(length, extent - start))
+            self.sizes = {**self.sizes, **own}
+            made.append({room: np.zeros_like(target) for room, target in targets.items()})
+            self.memory |= made[-1]
+            for one in stage.stages:
+                self.stage(one)
+        for rooms in reversed(made):
+            for room, target in targets.items():
+                target += rooms[room]
 
     def _strided(self, buffer: Buffer, base: Size, strides: Sequence[Size], shape: Sequence[int]) -> Array:
         whole = self.memory[buffer]

@@ -24,6 +24,8 @@ from codegen.lower.loopir import (
     statements,
 )
 from codegen.lower.reciprocals import share_reciprocals
+from codegen.lower.rolling import roll
+from codegen.lower.splitting import split
 from symgrad.types import INT64
 
 __all__ = ["finish"]
@@ -31,15 +33,15 @@ __all__ = ["finish"]
 CHUNK = 250  # statements of straight-line code in one function: machine code costs more than linear time in them
 
 
-def finish(program: Program, fastmath: Set[str] = frozenset()) -> Program:
+def finish(program: Program, fastmath: Set[str] = frozenset(), threads: int = 1) -> Program:
     """Write variables in place where nothing reads their old value any more, form blocks, cut long straight-line nests.
 
-    ``reciprocal`` in ``fastmath`` asks for one division for each divisor.
+    ``reciprocal`` in ``fastmath`` asks for one division for each divisor; ``threads`` says how many may work at once.
     """
     changed = _in_place(program)
     if "reciprocal" in fastmath:
         changed = share_reciprocals(changed)
-    return _chunked(blocked(changed))
+    return _chunked(split(blocked(roll(changed, "reassoc" in fastmath), threads), threads))
 
 
 # -- updates in place -----------------------------------------------------------------------------------------------

@@ -137,6 +137,11 @@ class Pool:
         """The body combined over loop axes."""
         if kind in ("sum", "max", "min", "any", "all") and is_zero(body) and kind == "sum":
             return body
+        if kind == "sum" and body.op == "multiply":
+            for head, difference in (body.args, body.args[::-1]):
+                turned = self.turned(difference)
+                if turned is not None:
+                    return self.apply("negative", (self.reduce(kind, self.apply("multiply", (head, turned)), axes),))
         made = Reduction(kind, tuple(axes))
         return self._make(
             "reduce", (body,), made, body.dtype, body.axes.difference(axes), body.masked and kind == "sum"
@@ -161,6 +166,14 @@ class Pool:
             if arg.axes is not axes:
                 axes = axes | arg.axes
         return self._make(op, args, None, result, axes, _may_be_masked(op, args))
+
+    def turned(self, one: Instance) -> Instance | None:
+        """b - a for a - b where that was there first: their squares are the same."""
+        if one.op != "subtract":
+            return None
+        a, b = one.args
+        found = self._table.get(("subtract", None, one.dtype.char, b.uid, a.uid))
+        return found if found is not None and found.uid < one.uid else None
 
     def _folded(self, op: str, args: tuple[Instance, ...], dtype: DType) -> Instance:
         values = [value_of(arg) for arg in args]
@@ -253,6 +266,10 @@ def _subtract(pool: Pool, args: tuple[Instance, ...]) -> Instance | None:
 
 def _multiply(pool: Pool, args: tuple[Instance, ...]) -> Instance | None:
     a, b = args
+    if a is b:
+        turned = pool.turned(a)
+        if turned is not None:
+            return pool.apply("multiply", (turned, turned))
     for one, other in ((a, b), (b, a)):
         if one.op != "const":
             continue
@@ -312,7 +329,11 @@ def _where(pool: Pool, args: tuple[Instance, ...]) -> Instance | None:
 
 
 def _square(pool: Pool, args: tuple[Instance, ...]) -> Instance | None:
-    return args[0] if is_zero(args[0]) else None
+    (a,) = args
+    if is_zero(a):
+        return a
+    turned = pool.turned(a)
+    return None if turned is None else pool.apply("square", (turned,))
 
 
 _SIMPLIFY: dict[str, Callable[[Pool, tuple[Instance, ...]], Instance | None]] = {

@@ -7,8 +7,9 @@ but :class:`Product` and :class:`Call`, no allocation; buffers are named and lai
 Grammar ::
 
     program   = stage*
-    stage     = Check | Guard | Report | Fill | Copy | Product | Along | Call | Nest | Blocked
+    stage     = Check | Guard | Report | Fill | Copy | Product | Along | Call | Nest | Blocked | Split
     Blocked   = (Product | Nest)*
+    Split     = (Product | Nest | Blocked)*
     Nest      = block
     block     = (Let | Const | IndexValue | Load | Store | Scatter | For)*
     For       = axis, vector?, Carry*, block
@@ -45,6 +46,7 @@ __all__ = [
     "Program",
     "Report",
     "Scatter",
+    "Split",
     "Store",
     "flattened",
     "statements",
@@ -274,6 +276,35 @@ class Blocked(NamedTuple):
     stages: tuple[Any, ...]
 
 
+class Split(NamedTuple):
+    """Stages that run for one part of an axis after the other, or for several parts at once: the values are the same.
+
+    Attributes
+    ----------
+    extent : of the axis
+    length : indices of a part; the last one may have fewer
+    start, size : inside, the first index of the part, and how many it has: dimensions of their own
+    stages : what a part does
+    sums : pairs of an array, which holds zeros before, and of a room: the first part adds to the array itself, every other
+        one to a room of its own, which begins with zeros; the rooms are added to the array in the order of the parts
+    own : temporary arrays that a part uses for itself
+    workers : how many parts may run at once; ``own`` are as many times as large as one part needs
+    most : how many parts there are at most; with several workers, rooms are as many times as large as the array, less one
+    work : rough cost of all parts together, in eighths of a cycle
+    """
+
+    extent: Size
+    length: Size
+    start: Dim
+    size: Dim
+    stages: tuple[Any, ...]
+    sums: tuple[tuple[Buffer, Buffer], ...] = ()
+    own: tuple[Buffer, ...] = ()
+    workers: int = 1
+    most: int = 1
+    work: Size = 0
+
+
 class Program(NamedTuple):
     """Stages in order, and the buffers that they use."""
 
@@ -282,10 +313,10 @@ class Program(NamedTuple):
 
 
 def flattened(stages: Sequence[Any]) -> Iterator[Any]:
-    """Stages, with those of blocks in place of the blocks."""
+    """Stages, with those of blocks and parts in place of these."""
     for stage in stages:
-        if isinstance(stage, Blocked):
-            yield from stage.stages
+        if isinstance(stage, (Blocked, Split)):
+            yield from flattened(stage.stages)
         else:
             yield stage
 
@@ -333,6 +364,10 @@ def _lines(one: Any, indent: str) -> list[str]:
     if isinstance(one, Blocked):
         head = f"{indent}for {one.start} in 0..{one.extent} by {one.length}, {one.size} at once"
         return [head, *(line for stage in one.stages for line in _lines(stage, indent + "  "))]
+    if isinstance(one, Split):
+        head = f"{indent}for {one.start} in 0..{one.extent} by {one.length}, {one.size} in a part"
+        lines = [head, *(line for stage in one.stages for line in _lines(stage, indent + "  "))]
+        return lines + [f"{indent}  {target} = sum of {room}" for target, room in one.sums]
     if isinstance(one, Nest):
         return [f"{indent}nest", *(line for inner in one.body for line in _lines(inner, indent + "  "))]
     if isinstance(one, For):

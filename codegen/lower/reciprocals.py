@@ -17,6 +17,7 @@ from symgrad.types import DType
 
 __all__ = ["share_reciprocals"]
 
+
 def share_reciprocals(program: Program) -> Program:
     """The program with one division for each divisor."""
     stages = [_Shared(stage).nest() if stage.__class__ is Nest else stage for stage in program.stages]

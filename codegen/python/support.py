@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
+from codegen.cache.objects import kept_object
 from codegen.llvm.builder import Function, Module
-from codegen.llvm.toolchain import Loaded, compile_object, load_object
+from codegen.llvm.toolchain import Loaded, load_object
 from codegen.llvm.types import BYTE, DOUBLE, FLOAT, I32, I64, POINTER, Type, Value
 from codegen.python.numpy_layout import (
     ALIGNED,
@@ -61,7 +62,7 @@ def support() -> Loaded:
     _emit_same_dtype(module)
     for dtype in DTYPES:
         _emit_number(module, dtype)
-    return load_object(compile_object(module.text(), native(), 1), NAMES, addresses())
+    return load_object(kept_object(module.text(), native(), 1), NAMES, addresses())
 
 
 def _emit_arguments(module: Module) -> None:

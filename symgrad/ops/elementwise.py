@@ -131,6 +131,18 @@ def _like(value: Any, kind: Any) -> Any:
     return broadcast_to(value, kind.shape)
 
 
+def floats_only(name: str) -> Infer:
+    """The type rule of an operation that only derivatives build: of floating operands, their type."""
+
+    def infer(inputs: tuple[Node, ...], attrs: Any) -> types.TensorType:
+        kind = inputs[0].type
+        if not types.is_float(kind.dtype):
+            raise DTypeError(f"{name}: not defined for {kind.dtype} operands", where=user_line())
+        return kind
+
+    return infer
+
+
 ELEMENTWISE: dict[str, Elementwise] = {}
 
 
@@ -386,7 +398,7 @@ POWER_LOG = register(
     OpDef(
         name="power_log",
         kind=Kind.ELEMENTWISE,
-        infer=lambda inputs, attrs: inputs[0].type,
+        infer=floats_only("power_log"),
         evaluate=_evaluate_power_log,
         derivative=Partials(_power_log_partial),
         samples=_power_log_samples,

@@ -73,7 +73,7 @@ SINC = register(
     OpDef(
         name="sinc_derivative",
         kind=Kind.ELEMENTWISE,
-        infer=lambda inputs, attrs: inputs[0].type,
+        infer=e.floats_only("sinc_derivative"),
         evaluate=lambda attrs, x: np.asarray(_formula(x, attrs.order, np)),
         derivative=Partials(lambda node, i: _derivative(node.inputs[0], node.attrs.order + 1)),
         samples=_samples,

@@ -102,6 +102,7 @@ ALLOWED_IN_CODEGEN = {
     *(
         "backend",
         "collection",
+        "config",
         "dims",
         "errors",
         "graph",

@@ -50,7 +50,7 @@ def module(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[
     return subprocess.run(
         [sys.executable, "-m", "symgrad", *arguments],
         cwd=folder,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "SYMGRAD_CACHE": "off"},
         capture_output=True,
         text=True,
         check=False,
