@@ -19,6 +19,7 @@ os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="bench_functions_")  # he
 import argparse
 import importlib.metadata
 import importlib.util
+import itertools
 import json
 import platform
 import shutil
@@ -52,8 +53,7 @@ def options(m: Any, spot: Any, strike: Any, rate: Any, sigma: Any, years: Any) -
 
 def rational(m: Any, *x: Any) -> list[Any]:
     terms = [
-        100.0 * (b - a * a) * (b - a * a) / (1.0 + a * a) + (1.0 - a) * (1.0 - a)
-        for a, b in zip(x, x[1:], strict=False)
+        100.0 * (b - a * a) * (b - a * a) / (1.0 + a * a) + (1.0 - a) * (1.0 - a) for a, b in itertools.pairwise(x)
     ]
     return [sum(terms[1:], terms[0])]
 
@@ -126,7 +126,7 @@ def our_arm(dtype: str, data: Any, rows: bool) -> Contender:
         return made, made
 
     def both(q: Any) -> Any:
-        return sg.jacobian(tool, has_aux=True, mode=__import__("os").environ.get("MODE","auto"))(q)
+        return sg.jacobian(tool, has_aux=True)(q)
 
     q = sg.symbol("q", ("n", 6) if rows else (6, "n"), dtype)
     slopes, values = (sg.vmap(both) if rows else sg.vmap(both, in_axes=1, out_axes=(2, 1)))(q)

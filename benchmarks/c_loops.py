@@ -62,7 +62,7 @@ def _rational() -> list[str]:
 
 
 def _bodies() -> list[str]:
-    lines, slopes = ["real total = 0;"], {k: "" for k in range(9)}
+    lines, slopes = ["real total = 0;"], dict.fromkeys(range(9), "")
     for i, j in ((0, 1), (0, 2), (1, 2)):
         lines += [f"real {c}{i}{j} = x{3 * i + k} - x{3 * j + k};" for k, c in enumerate("abc")]
         lines += [

@@ -12,7 +12,8 @@ from codegen.aot.identifiers import in_c_library
 from codegen.callbacks import bind_callbacks
 from codegen.lapack import refuse_in_files
 from codegen.llvm.toolchain import compile_text, load_object
-from codegen.obtain import compile_request, obtain, variables_of
+from codegen.obtain import compile_request, obtain
+from codegen.prediction import measure
 from codegen.python import add_member, holding, make_kernel
 from codegen.target import find_target, native
 from symgrad.backend import CompileRequest
@@ -51,7 +52,7 @@ class LlvmBackend:
             loaded[f"{spec.name}_workspace"],
             (loaded, body),
             options=made.options,
-            variables=[node.attrs.state.array for node in variables_of(request)],
+            variables=[node.attrs.state.array for node in made.variables],
             entry=made.entry,
         )
         made.seconds["load"] = time.perf_counter() - start
@@ -68,11 +69,12 @@ class LlvmBackend:
         bodies = [(compile_request(request, request.name), request) for request in requests]
         for body, request in bodies:
             refuse_in_files(body.calls, [*request.graph.outputs, *(value for _, value in request.updates)])
-        kernels = [(replace(body.spec, kink=request.kink), body.object) for body, request in bodies]
+        kernels = [(replace(body.spec, kink=request.kink, threads=body.threads), body.object) for body, request in bodies]
         return write_library(directory, name, kernels, target, kinds)
 
 
 def loop_text(program: Any) -> str:
+    """The text of a loop program, whose module a kernel from the disk has not loaded."""
     from codegen.lower.loopir import text
 
     return text(program)
@@ -89,6 +91,8 @@ add_member("loop_ir", property(lambda self: loop_text(self.made.compiled.program
 add_member("assembly", property(lambda self: compile_text(self.made.compiled.text, self.made.compiled.target)))
 add_member("signature", property(lambda self: self.__signature__))
 add_member("stats", property(lambda self: self.made.statistics()))
+add_member("variables", property(lambda self: list(self.made.variables)))
+add_member("measure", measure)
 add_member("__reduce__", lambda self: (_rebuild, (self.request,)))
 
 set_exclusive(holding)

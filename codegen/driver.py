@@ -16,7 +16,7 @@ from codegen.llvm.parts import compile_module
 from codegen.lower.canonical import canonical
 from codegen.lower.finish import finish
 from codegen.lower.finite import finite_check
-from codegen.lower.loopir import Program
+from codegen.lower.loopir import Program, Split
 from codegen.lower.partition import Request, partition
 from codegen.signature import KernelSpec
 from codegen.target import Target
@@ -41,6 +41,7 @@ class Compiled(NamedTuple):
     seconds : time of each stage
     target : what it was compiled for
     calls : callbacks that it calls, in the order of the interface
+    threads : how many threads a call may use
     """
 
     spec: KernelSpec
@@ -51,6 +52,7 @@ class Compiled(NamedTuple):
     seconds: dict[str, float]
     target: Target
     calls: tuple[Node, ...] = ()
+    threads: int = 1
 
 
 def compile_body(
@@ -107,7 +109,8 @@ def compile_body(
         watch.lap("llvm text")
     obj = compile_module(module, target, _level(text))
     watch.lap("machine code")
-    return Compiled(spec, text, obj, program, arena.size, watch.seconds, target, lowered.calls)
+    used = max((stage.workers for stage in program.stages if isinstance(stage, Split)), default=1)
+    return Compiled(spec, text, obj, program, arena.size, watch.seconds, target, lowered.calls, used)
 
 
 class _Stopwatch:

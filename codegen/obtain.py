@@ -7,12 +7,13 @@ then skipped, and the modules that do it are not even loaded.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from codegen.cache import Fingerprint, Record, Store, fingerprint, recall, remember, store_in_force
 from codegen.interface import interface
+from codegen.prediction import Prediction, predict
 from codegen.python import Options, entry_object
 from codegen.python.numpy_layout import problem
 from codegen.signature import KernelSpec
@@ -34,6 +35,8 @@ class Code:
     Attributes
     ----------
     spec : KernelSpec
+    variables : sequence of nodes
+        In the order of the interface.
     options : Options
         How it is called from Python.
     object : bytes
@@ -48,8 +51,15 @@ class Code:
         ``"unwritable"``: there is no directory for it that belongs to the user alone; ``"off"``.
     """
 
-    def __init__(self, request: CompileRequest, name: str, spec: KernelSpec, seconds: dict[str, float]) -> None:
-        self.request, self.name, self.spec, self.seconds = request, name, spec, seconds
+    def __init__(
+        self,
+        request: CompileRequest,
+        name: str,
+        spec: KernelSpec,
+        variables: Sequence[Node],
+        seconds: dict[str, float],
+    ) -> None:
+        self.request, self.name, self.spec, self.variables, self.seconds = request, name, spec, variables, seconds
         gil = "auto" if request.threads == 1 else "release"
         self.options = Options(returns_tuple=not request.single, gil=gil)
         self.object = b""
@@ -68,14 +78,22 @@ class Code:
 
         return figures(self.compiled)
 
+    @cached_property
+    def prediction(self) -> Prediction:
+        """How long a call takes."""
+        return predict(self.figures, self.spec, find_target(self.request.target), self.request.threads)
+
     def statistics(self) -> dict[str, Any]:
         """The figures of :func:`codegen.statistics.figures`, and
 
+        predicted_seconds : seconds of a call by a roofline, a number or a function of the dimensions by name
         nodes : nodes of the graph
         cache : see above
         seconds : seconds of each stage of compilation
         """
-        return {**self.figures, "nodes": len(self.request.graph), "cache": self.cache, "seconds": dict(self.seconds)}
+        predicted = self.prediction if self.spec.dims else self.prediction()
+        own = {"predicted_seconds": predicted, "nodes": len(self.request.graph), "cache": self.cache}
+        return {**self.figures, **own, "seconds": dict(self.seconds)}
 
 
 def obtain(request: CompileRequest, name: str, target: Target) -> Code:
@@ -88,28 +106,31 @@ def obtain(request: CompileRequest, name: str, target: Target) -> Code:
     """
     start = time.perf_counter()
     store = store_in_force()
-    mark = fingerprint(request, variables_of(request), name, target) if store is not None else None
+    variables = variables_of(request)
+    mark = fingerprint(request, variables, name, target) if store is not None else None
     record = recall(store, mark) if store is not None and mark is not None else None
     seconds = {"look-up": time.perf_counter() - start} if store is not None else {}
     if record is not None:
-        return _recalled(request, name, record, seconds)
-    made = _compiled(request, name, seconds)
+        return _recalled(request, name, variables, record, seconds)
+    made = _compiled(request, name, variables, seconds)
     if store is not None:
         made.cache = _kept(store, mark, made)
     return made
 
 
-def _recalled(request: CompileRequest, name: str, record: Record, seconds: dict[str, float]) -> Code:
+def _recalled(
+    request: CompileRequest, name: str, variables: Sequence[Node], record: Record, seconds: dict[str, float]
+) -> Code:
     graph = request.graph
-    spec = interface(name, graph.outputs, graph.inputs, variables_of(request), request.output_names, record.messages)
-    made = Code(request, name, spec, seconds)
+    spec = interface(name, graph.outputs, graph.inputs, variables, request.output_names, record.messages)
+    made = Code(request, name, spec, variables, seconds)
     made.object, made.entry, made.figures, made.cache = record.object, record.entry or None, record.figures, "hit"
     return made
 
 
-def _compiled(request: CompileRequest, name: str, seconds: dict[str, float]) -> Code:
+def _compiled(request: CompileRequest, name: str, variables: Sequence[Node], seconds: dict[str, float]) -> Code:
     body = compile_request(request, name)
-    made = Code(request, name, body.spec, seconds)
+    made = Code(request, name, body.spec, variables, seconds)
     made.compiled, made.object, made.calls = body, body.object, body.calls
     seconds.update(body.seconds)
     start = time.perf_counter()
@@ -158,6 +179,8 @@ def compile_request(request: CompileRequest, name: str) -> Compiled:
 def variables_of(request: CompileRequest) -> list[Node]:
     """The variables that a request reads or changes, the changed ones first."""
     found = dict.fromkeys(variable for variable, _ in request.updates)
-    nodes = Graph([*request.graph.outputs, *(value for _, value in request.updates)], request.graph.inputs).free
-    found.update(dict.fromkeys(node for node in nodes if is_variable(node)))
+    graph = request.graph
+    if request.updates:
+        graph = Graph([*graph.outputs, *(value for _, value in request.updates)], graph.inputs)
+    found.update(dict.fromkeys(node for node in graph.free if is_variable(node)))
     return list(found)

@@ -90,6 +90,8 @@ class KernelSpec:
         Functions of the host, in the order in which the function takes them.
     kink : str
         The convention for derivatives at kinks under which it was made, for the record.
+    threads : int
+        How many threads a call may use.
     """
 
     name: str
@@ -100,6 +102,7 @@ class KernelSpec:
     messages: tuple[Message, ...] = ()
     callbacks: tuple[Callback, ...] = ()
     kink: str = "zero"
+    threads: int = 1
 
     @property
     def arrays(self) -> tuple[Argument, ...]:

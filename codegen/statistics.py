@@ -6,7 +6,22 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from codegen.driver import Compiled
-from codegen.lower.loopir import Along, Blocked, Buffer, Copy, Fill, For, Let, Load, Nest, Product, Scatter, Split, Store
+from codegen.lower.loopir import (
+    Along,
+    Blocked,
+    Buffer,
+    Copy,
+    Fill,
+    For,
+    Let,
+    Load,
+    Nest,
+    Product,
+    Scatter,
+    Split,
+    Store,
+)
+from codegen.lower.splitting import cost
 from symgrad import dims
 from symgrad.dims import Size
 from symgrad.types import is_float
@@ -25,6 +40,7 @@ def figures(compiled: Compiled) -> dict[str, Any]:
     dict with
         flops : floating operations of a call (a function counts as one), an int or a formula of the dimensions
         bytes : bytes loaded and stored by a call
+        work : eighths of a cycle that its arithmetic takes with four lanes, roughly
         temporaries : bytes of the workspace
         buffers, stages, code_bytes
     """
@@ -32,6 +48,7 @@ def figures(compiled: Compiled) -> dict[str, Any]:
     return {
         "flops": _sum(_stage_flops(stage) for stage in program.stages),
         "bytes": _sum(_stage_bytes(stage) for stage in program.stages),
+        "work": _sum(_stage_work(stage) for stage in program.stages),
         "temporaries": compiled.workspace,
         "buffers": len(program.buffers),
         "stages": len(program.stages),
@@ -62,6 +79,10 @@ def _stage_flops(stage: Any) -> Size:
     if isinstance(stage, Product):
         return 2 * dims.product([*stage.batch, stage.m, stage.n, stage.k])
     return 0
+
+
+def _stage_work(stage: Any) -> Size:
+    return _of_blocks(stage, _stage_work) if isinstance(stage, (Blocked, Split)) else cost(stage)
 
 
 def _block_flops(body: Sequence[Any]) -> Size:

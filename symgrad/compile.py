@@ -20,6 +20,7 @@ from symgrad.variables import is_variable, require_value, without_value
 __all__ = ["compile", "request_for"]
 
 _FASTMATH = {"contract", "reassoc", "reciprocal"}
+_THREADS = 256  # of a call
 
 
 def compile(
@@ -54,6 +55,8 @@ def compile(
         where they meet others; ``reciprocal`` divides by the same number once, and multiplies by the reciprocal, which
         rounds a quotient twice.
     threads : int
+        How many threads a call may use; results have the same bits for every number.  Small calls use one; see
+        ``docs/threads.md``.
     check_finite : bool
         A call whose results are not all finite raises, names the operation and line that made the first value that is
         not, and changes nothing; see ``docs/check_finite.md``.
@@ -68,7 +71,8 @@ def compile(
     UnconnectedGradientError
         An output is None.
     CompileError
-        Inputs of one name, placeholders that are no inputs, or an operation without machine code.
+        Inputs of one name, placeholders that are no inputs, options that do not exist, or an operation without machine
+        code.
 
     Examples
     --------
@@ -109,8 +113,12 @@ def request_for(
         raise CompileError(
             f"compile: fastmath {sorted(unknown)[0]!r} is unknown", hint=f"one of {', '.join(sorted(_FASTMATH))}"
         )
-    if not isinstance(threads, int) or threads < 1:
+    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
         raise CompileError(f"compile: threads={threads!r} is not a positive integer", hint="threads=1")
+    if threads > _THREADS:
+        raise CompileError(
+            f"compile: threads={threads} is more than {_THREADS}", hint="one for each processor: threads=os.cpu_count()"
+        )
     leaves, structure = flatten(outputs)
     if structure.kind is list:
         structure = structure._replace(kind=tuple)

@@ -18,6 +18,7 @@ __all__ = [
     "GradientError",
     "KernelIndexError",
     "KernelInputError",
+    "KernelMemoryError",
     "NonFiniteError",
     "RuleWarning",
     "ShapeError",
@@ -181,6 +182,22 @@ class KernelIndexError(SymgradError, IndexError):
     ... except IndexError as error:
     ...     print(type(error).__name__)
     KernelIndexError
+    """
+
+
+class KernelMemoryError(SymgradError, MemoryError):
+    """A call of a kernel needs more memory for what it computes on the way than there is.
+
+    Examples
+    --------
+    >>> import numpy as np, symgrad as sg
+    >>> x, y = sg.symbol("x", ("n", "k")), sg.symbol("y", ("m", "k"))
+    >>> largest = sg.compile(np.sort(x @ y.T, axis=None)[-1], [x, y])
+    >>> try:
+    ...     largest(np.zeros((2**32, 0)), np.zeros((2**32, 0)))
+    ... except MemoryError as error:
+    ...     print(type(error).__name__)
+    KernelMemoryError
     """
 
 

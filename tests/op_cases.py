@@ -11,7 +11,7 @@ import symgrad as sg
 from symgrad import ops, types
 from symgrad.backend import find_backend
 from symgrad.errors import CompileError
-from symgrad.node import apply
+from symgrad.node import apply, topological
 from symgrad.opdef import OpDef
 from symgrad.ops.source import parameter
 
@@ -27,7 +27,6 @@ class Case(NamedTuple):
     attrs: Any = None  # None: not made from a sample
     smooth: bool = True
     placeholder: Callable[[str, Any], Any] = parameter
-    variables: tuple[Any, ...] = ()
 
 
 class Point(NamedTuple):
@@ -52,11 +51,19 @@ def _negated(x: Any, stateful: bool) -> Any:
 
 
 POINT = (np.array([0.5, -1.25, 3.0]),)
-VARIABLE = sg.variable("op_checks_w", [1.0, 2.0])
+VARIABLES = {
+    dtype: sg.variable(f"op_cases_{dtype}", np.array([1, 2], dtype)) for dtype in ("float64", "float32", "int64")
+}
+SOURCES: dict[str, Callable[[str], Any]] = {  # of an element type, without operands
+    "constant": lambda dtype: sg.constant(np.array([[0.5, -1.25, 3], [1, 2, 7]]).astype(dtype)),
+    "basis": lambda dtype: ops.basis(types.of(types.as_dtype(dtype), (2, 3))),
+    "iota": lambda dtype: ops.iota(5),
+    "variable": VARIABLES.__getitem__,
+}
 BY_HAND: dict[str, Callable[[OpDef], Case]] = {  # what samples cannot make: placeholders, sizes, Python functions
     "symbol": lambda op: Case(op, POINT, lambda x: x, placeholder=lambda name, kind: _symbol(name, kind)),
     "parameter": lambda op: Case(op, POINT, lambda x: x),
-    "variable": lambda op: Case(op, (), lambda: VARIABLE, variables=(VARIABLE,)),
+    "variable": lambda op: Case(op, (), lambda: VARIABLES["float64"]),
     "dim_value": lambda op: Case(op, POINT, lambda x: ops.dim_value(x.shape[0]), placeholder=_of_dynamic_size),
     "custom_gradient": lambda op: Case(op, POINT, lambda x: _square_and_cube(x)[0]),
     "item": lambda op: Case(op, POINT, lambda x: _square_and_cube(x)[1]),
@@ -91,10 +98,12 @@ def cast_arrays(arrays: Iterable[Any], dtype: Any) -> list[Any]:
 
 def point_of(case: Case, dtype: Any = "float64") -> Point:
     arrays = cast_arrays(case.arrays, dtype)
-    inputs = [
-        case.placeholder(f"x{k}", types.of(types.as_dtype(a.dtype), a.shape)) for k, a in enumerate(arrays)
-    ]
-    return Point(inputs, arrays, case.make(*inputs))
+    inputs = [case.placeholder(f"x{k}", types.of(types.as_dtype(a.dtype), a.shape)) for k, a in enumerate(arrays)]
+    return Point(inputs, arrays, case.make(*inputs) if inputs else SOURCES[case.op.name](str(np.dtype(dtype))))
+
+
+def variables_of(node: Any) -> list[Any]:
+    return [one for one in topological([node]) if one.op.name == "variable"]
 
 
 def compiled(outputs: Sequence[Any], inputs: Sequence[Any]) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from comparing import assert_same
-from op_cases import Case, Point, compiled, point_of
+from op_cases import Case, Point, compiled, point_of, variables_of
 
 import symgrad as sg
 from codegen.driver import compile_body
@@ -22,6 +22,7 @@ from symgrad.batching import vectorize
 from symgrad.errors import CompileError, DTypeError, ShapeError
 from symgrad.interp import evaluate
 from symgrad.node import apply
+from symgrad.opdef import Kind
 from symgrad.ops.elementwise import ELEMENTWISE
 from symgrad.ops.source import parameter
 from symgrad.types import TensorType
@@ -59,7 +60,9 @@ def _check_batch(case: Case, point: Point, chosen: tuple[bool, ...], rng: np.ran
     ((made, moved),) = vectorize([point.node], batched, SIZE)
     inputs = [batched.get(x, x) for x in point.inputs]
     known = [x for x in point.inputs if made is not x]  # sizes may be read off the operands before
-    (got,) = evaluate([made], {**dict(zip(known, point.arrays, strict=False)), **dict(zip(inputs, stacks, strict=True))})
+    (got,) = evaluate(
+        [made], {**dict(zip(known, point.arrays, strict=False)), **dict(zip(inputs, stacks, strict=True))}
+    )
     rows = []
     for row in range(SIZE):
         own = [s[row] if c else s for s, c in zip(stacks, chosen, strict=True)]
@@ -73,7 +76,7 @@ def _check_batch(case: Case, point: Point, chosen: tuple[bool, ...], rng: np.ran
 
 def _varied(case: Case, array: Any, rng: np.random.Generator) -> Any:
     """Another array of the same kind: permuted, so that every element stays in the operation's domain."""
-    if case.op.name == "cholesky":  # whose domain is one of matrices
+    if case.op.name in ("cholesky", "searchsorted"):  # whose domains are those of matrices and of sorted tables
         return array * rng.uniform(0.5, 2.0)
     return rng.permutation(array.ravel()).reshape(array.shape)
 
@@ -165,12 +168,13 @@ def _check_dynamic_source(case: Case) -> str:
     array = np.zeros(sizes)
     (got,) = evaluate([node], {x: array})
     assert_same(got, want)
-    assert_same(compiled([node], [x])[0](array)[0], want)
+    assert_same(compiled([node], [x])(array)[0], want)
     return "yes"
 
 
 def _check_dynamic_by_hand(case: Case) -> str:
     if not case.arrays:
+        assert all(isinstance(size, int) for size in point_of(case).node.shape)
         return "fixed"
     arrays = point_of(case).arrays
     inputs = [
@@ -179,7 +183,8 @@ def _check_dynamic_by_hand(case: Case) -> str:
     ]
     node = case.make(*inputs)
     (got,) = evaluate([node], dict(zip(inputs, arrays, strict=True)))
-    (want,) = evaluate([point_of(case).node], point_of(case).values())
+    point = point_of(case)
+    (want,) = evaluate([point.node], point.values())
     assert_same(got, want)
     assert_same(compiled([node], inputs)(*arrays)[0], want)
     return "yes"
@@ -189,8 +194,8 @@ def _check_dynamic_by_hand(case: Case) -> str:
 def check_integers(case: Case) -> str:
     """On int64 operands: the same integers as NumPy's, converted to float64 first, or refused."""
     if not case.arrays:
-        return "no operand"
-    arrays = [_whole(a) for a in case.arrays]
+        return _check_integer_source(case)
+    arrays = [_whole(np.abs(a) if case.op.name == "power" else a) for a in case.arrays]
     if not any(a.dtype == np.int64 for a in arrays):
         return "truth values"
     if case.attrs is None:
@@ -218,7 +223,8 @@ PUBLIC: dict[str, Callable[..., Any]] = {  # operations whose functions convert 
     "cholesky": sg.linalg.cholesky,
     "det_sign": lambda a: sg.linalg.slogdet(a)[0],
     "logabsdet": lambda a: sg.linalg.slogdet(a)[1],
-    **{name: getattr(ops, name) for name in ("mean", "logsumexp", "log_softmax", "softmax", "norm", "solve", "inv", "det")},
+    **{name: getattr(ops, name) for name in ("mean", "logsumexp", "log_softmax", "softmax", "norm")},
+    **{name: getattr(ops, name) for name in ("solve", "solve_triangular", "inv", "det")},
 }
 
 
@@ -226,6 +232,14 @@ def _built(case: Case, inputs: Sequence[Any]) -> Any:
     """The operation as users build it."""
     builder = ELEMENTWISE.get(case.op.name) or PUBLIC.get(case.op.name)
     return builder(*inputs) if builder is not None else apply(case.op, tuple(inputs), case.attrs)
+
+
+def _check_integer_source(case: Case) -> str:
+    node = point_of(case, "int64").node
+    assert node.dtype == np.int64
+    (want,) = evaluate([node], {})
+    assert_same(compiled([node], [])()[0], want)
+    return "yes"
 
 
 def _check_integers_by_hand(case: Case, arrays: Sequence[Any]) -> str:
@@ -240,21 +254,32 @@ def _whole(array: Any) -> Any:
     """Numbers that are not zero, rounded away from it."""
     if array.dtype.kind != "f":
         return array
-    return np.copysign(np.ceil(np.abs(array)), array).astype(np.int64)
+    largest = 2.0**40
+    finite = np.nan_to_num(array, nan=largest, posinf=largest, neginf=-largest)
+    return np.copysign(np.ceil(np.abs(finite)), finite).astype(np.int64)
 
 
 # -- machine code ---------------------------------------------------------------------------------------------------
 def check_code(case: Case) -> str:
     """What the emitted code calls: nothing, functions of the C library, or functions of the host by pointer."""
     point = point_of(case)
+    if case.op.kind is not Kind.ELEMENTWISE:
+        return _code([point.node], point.inputs, case)
+    scalars = [parameter(f"s{k}", x.type.with_shape(())) for k, x in enumerate(point.inputs)]
+    vectors = [parameter(f"v{k}", x.type.with_shape((sg.dim("n"),))) for k, x in enumerate(point.inputs)]
+    each, one = (_code([apply(case.op, tuple(xs), point.node.attrs)], xs, case) for xs in (vectors, scalars))
+    return each if each == one else f"{each}; of scalars {one}"
+
+
+def _code(outputs: Sequence[Any], inputs: Sequence[Any], case: Case) -> str:
     try:
-        made = compile_body([point.node], point.inputs, case.variables, [], "kernel", TARGET)
+        made = compile_body(outputs, inputs, variables_of(outputs[0]), [], "kernel", TARGET)
     except CompileError as refusal:
         assert refusal.what == f"{case.op.name}: no machine code for float64 operands"
         return "host"
     called = sorted(_called(made.text))
-    names = [call.attrs.name for call in made.calls]
-    return f"libm: {', '.join(called)}" if called else f"pointer: {', '.join(sorted(set(names)))}" if names else "inline"
+    names = sorted({call.attrs.name for call in made.calls})
+    return f"libm: {', '.join(called)}" if called else f"pointer: {', '.join(names)}" if names else "inline"
 
 
 def _called(text: str) -> set[str]:

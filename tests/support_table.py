@@ -39,6 +39,7 @@ GRANTED = ("yes", "zero", "interpreted", "as float64", "some axes", "first axis"
 UNDECIDED = ("not here", "no axis", "refused sizes")  # another sample decides
 
 
+# Each check runs once in a process, for the page and for the tests.
 @cache
 def case(name: str, k: int) -> Case:
     return cases_of(REGISTRY[name])[k]
@@ -54,6 +55,13 @@ def slopes(name: str, k: int, dtype: str) -> op_checks.Slopes:
     return op_checks.check_derivatives(case(name, k), dtype)
 
 
+def both(name: str, k: int) -> op_checks.Slopes:
+    """The verdicts on derivatives, which are the same in both floating types."""
+    double, single = slopes(name, k, "float64"), slopes(name, k, "float32")
+    assert double == single
+    return double
+
+
 @cache
 def dynamic(name: str, k: int) -> str:
     return op_shapes.check_dynamic(case(name, k))
@@ -62,14 +70,22 @@ def dynamic(name: str, k: int) -> str:
 def order_of(name: str) -> list[int]:
     """The operation's cases, the most telling first: neither scalars nor without elements."""
     cases = cases_of(REGISTRY[name])
-    return sorted(range(len(cases)), key=lambda k: min((min(a.shape, default=0) for a in cases[k].arrays), default=1) < 1)
+    return sorted(
+        range(len(cases)), key=lambda k: min((min(a.shape, default=0) for a in cases[k].arrays), default=1) < 1
+    )
+
+
+def code(name: str) -> str:
+    """What the machine code of a case calls, or of matrices of all sizes."""
+    cases = order_of(name) if REGISTRY[name].kind is Kind.MATRIX else order_of(name)[:1]
+    return "; ".join(dict.fromkeys(op_shapes.check_code(case(name, k)) for k in cases))
 
 
 def row(name: str) -> tuple[str, ...]:
     """The operation's verdicts, column by column."""
     order = order_of(name)
     first = order[0]
-    derivatives = next((one for k in order if "not here" not in (one := slopes(name, k, "float64"))), ("not here",) * 3)
+    derivatives = next((one for k in order if "not here" not in (one := both(name, k))), ("not here",) * 3)
     sizes = [dynamic(name, k) for k in order if REGISTRY[name].kind is not Kind.ELEMENTWISE or k == first]
     return (
         value(name, first, "float32"),
@@ -78,7 +94,7 @@ def row(name: str) -> tuple[str, ...]:
         *derivatives,
         op_shapes.check_vectorised(case(name, first), compile=True),
         min(sizes, key=lambda one: [*GRANTED, *LEGEND, *UNDECIDED].index(one)),
-        "; ".join(sorted({op_shapes.check_code(case(name, k)) for k in (first, order[-1])})),
+        code(name),
     )
 
 
@@ -87,11 +103,10 @@ def bounds(name: str) -> str:
     return " / ".join(f"{one:g}" for one in found)
 
 
-def line(name: str) -> str:
+def line(name: str, found: tuple[str, ...]) -> str:
     """The operation's line of the page."""
-    found = row(name)
     cells = [one if one == "yes" else f"yes: {one}" if one in GRANTED else f"no: {one}" for one in found[:-1]]
-    exact = bounds(name) if found[1] in GRANTED and REGISTRY[name].kind is not Kind.CALLBACK else ""
+    exact = bounds(name) if found[3] in GRANTED and REGISTRY[name].kind is not Kind.CALLBACK else ""
     return f"| `{name}` | {' | '.join([*cells, found[-1], exact])} |"
 
 
@@ -112,11 +127,14 @@ fails where one is out of date.
 """
 
 
-def text() -> str:
+def head() -> str:
+    """What stands above the rows."""
     legend = [f"- *{key}*: {meaning}." for key, meaning in LEGEND.items() if key != "yes"]
-    rows = [line(name) for name in REGISTRY]
-    table = [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS), *rows]
-    return "\n".join([HEAD + "\n".join(legend), "", *table, ""])
+    return "\n".join([HEAD + "\n".join(legend), "", f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS), ""])
+
+
+def text() -> str:
+    return head() + "\n".join([*(line(name, row(name)) for name in REGISTRY), ""])
 
 
 if __name__ == "__main__":

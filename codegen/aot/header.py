@@ -19,9 +19,10 @@ _OPENING = """\
 
    Arrays are dense and in C order; scalars are passed by pointer, too; booleans are bytes 0 or 1.  An array that is
    written may not overlap any other.  The workspace is memory for the function's own use, as large as NAME_workspace
-   says for the same sizes and aligned to 64 bytes; it may be NULL where that is 0.  Functions allocate nothing, keep
-   nothing, and may run in several threads at once, each with a workspace (and variables) of its own.  The result is 0,
-   or a status that NAME_error has a text for; then no output and no variable has been written. */
+   says for the same sizes and aligned to 64 bytes; it may be NULL where that is 0, and INT64_MAX stands for sizes that
+   64 bits do not count: do not call.  Functions allocate nothing, keep nothing, and may run in several threads at once,
+   each with a workspace (and variables) of its own.  The result is 0, or a status that NAME_error has a text for; then
+   no output and no variable has been written. */
 
 #ifndef {guard}
 #define {guard}
@@ -105,6 +106,8 @@ def _comment(spec: KernelSpec, arrays: Sequence[str], sizes: Sequence[str]) -> s
     for (name, _), call in zip(callback_names(spec), spec.callbacks, strict=True):
         inputs, outputs = (", ".join(_type(spec, kind) for kind in some) for some in (call.inputs, call.outputs))
         lines.append(f"{name}: ({inputs}) -> ({outputs})" + (f" ({call.name})" if call.name != name else ""))
+    if spec.threads > 1:
+        lines.append(f"up to {spec.threads} threads, all but the caller's ended when it returns; link with -pthread")
     for status, message in enumerate(spec.messages, 1):
         first, *rest = message.text.split("\n")
         lines += [f"status {status} ({message.kind}): {first}", *(f"    {line}" for line in rest)]

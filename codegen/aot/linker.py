@@ -38,7 +38,7 @@ def link_shared(obj: bytes, soname: str, target: Target) -> bytes:
     CompileError
         There is one, and it fails.
     """
-    commands = _commands(target, soname)
+    commands = _commands(target, soname, threads=b"pthread_create" in obj)
     with tempfile.TemporaryDirectory() as directory:  # fixed names inside: no path of this machine gets into the file
         place = Path(directory)
         (place / "library.o").write_bytes(obj)
@@ -70,7 +70,7 @@ def _tools(target: Target) -> list[str]:
     return [f"{prefix}-gcc", f"{prefix}-ld"]
 
 
-def _commands(target: Target, soname: str) -> list[list[str]]:
+def _commands(target: Target, soname: str, *, threads: bool) -> list[list[str]]:
     """The command of the first tool that is there; a second one where the C library's own files may be missing.
 
     Raises
@@ -83,22 +83,23 @@ def _commands(target: Target, soname: str) -> list[list[str]]:
         if shutil.which(chosen[0]) is None:
             named = f"the environment variable CC names {chosen[0]!r}, which was not found"
             raise _missing(soname, named, "install it, or unset CC")
-        return [_compile(chosen, soname)]
+        return [_compile(chosen, soname, threads)]
     for name in _tools(target):
         found = shutil.which(name)
         if found and name.split("-")[-1] == "ld":
             bare = [found, *_LINKER, "-soname", soname, "-o", "library.so", "library.o"]
-            return [[*bare, "--no-undefined", "-lm", "-lc"], bare]
+            return [[*bare, "--no-undefined", "-lm", *(["-lpthread"] if threads else []), "-lc"], bare]
         if found:
-            return [_compile([found], soname)]
+            return [_compile([found], soname, threads)]
     tools = _tools(target)
     packages = "gcc, clang or binutils" if _is_own(target) else f"a cross compiler ({tools[0]})"
     advice = f"install {packages}, or name a compiler in the environment variable CC"
     raise _missing(soname, f"none of $CC, {', '.join(tools)} was found", advice)
 
 
-def _compile(tool: list[str], soname: str) -> list[str]:
-    return [*tool, *_COMPILER, f"-Wl,-soname,{soname}", "-o", "library.so", "library.o", "-lm"]
+def _compile(tool: list[str], soname: str, threads: bool) -> list[str]:
+    libraries = ["-lm", *(["-pthread"] if threads else [])]
+    return [*tool, *_COMPILER, f"-Wl,-soname,{soname}", "-o", "library.so", "library.o", *libraries]
 
 
 def _missing(soname: str, reason: str, advice: str) -> LinkerMissingError:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from codegen.python.native_call import NativeCall
+from codegen.python.native_call import NativeCall, NoWorkspaceError, workspace_text
 from codegen.python.rules import Interface, as_inputs, as_results, as_written, find_sizes
 
 __all__ = ["LoadedKernel"]
@@ -45,6 +45,8 @@ class LoadedKernel:
             An argument does not fit.
         IndexError, ValueError, FloatingPointError
             The kernel found an index or a size that it does not allow, or a result that is not finite.
+        MemoryError
+            There is no memory for the workspace.
         """
         kernel = self._kernel
         arrays = as_inputs(kernel, inputs)
@@ -54,7 +56,10 @@ class LoadedKernel:
         names = [f"argument {one.name!r}" for one in kernel.variables]
         owned = as_written(kernel, kernel.variables, names, variables, sizes, others)
         results = as_results(kernel, out, sizes, others | dict(zip(names, owned, strict=True)))
-        status = self._native([*arrays, *owned, *results], sizes)
+        try:
+            status = self._native([*arrays, *owned, *results], sizes)
+        except NoWorkspaceError as error:
+            raise MemoryError(workspace_text(kernel.name, error.needed)) from None
         if status:
             kind, text = self._messages[status - 1]
             raise {"index": IndexError, "finite": FloatingPointError}.get(kind, ValueError)(text)

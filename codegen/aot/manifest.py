@@ -45,6 +45,7 @@ def _kernel(spec: KernelSpec) -> dict[str, Any]:
     ]
     return {
         **({"callbacks": calls} if calls else {}),
+        **({"threads": spec.threads} if spec.threads > 1 else {}),
         "name": spec.name,
         "kink": spec.kink,
         "inputs": listed(spec.inputs),

@@ -22,8 +22,8 @@ from symgrad.config import current
 __all__ = ["Store", "store_in_force"]
 
 _MAGIC = b"symgrad\x01"  # the last byte is the version of the format
-_HEADER = struct.Struct("<8s32s32sI")  # magic, digest, checksum of the rest, number of sections
-_LENGTH = struct.Struct("<Q")
+_HEADER = struct.Struct("<8s32s32s")  # magic, digest, checksum of the rest
+_LENGTH = struct.Struct("<Q")  # the number of sections, then their lengths, then they themselves
 _SUFFIX = ".kernel"
 _FRESH = 3600.0  # seconds for which a use is not noted again, and a file being written is left alone
 _KEPT = 0.75  # of the bound is left when entries are thrown away
@@ -62,8 +62,8 @@ class Store:
 
     def keep(self, key: bytes, sections: list[bytes]) -> bool:
         """Keep sections under a digest; whether that was possible."""
-        body = b"".join([*(_LENGTH.pack(len(one)) for one in sections), *sections])
-        data = _HEADER.pack(_MAGIC, key, sha256(body).digest(), len(sections)) + body
+        body = b"".join([*(_LENGTH.pack(number) for number in (len(sections), *map(len, sections))), *sections])
+        data = _HEADER.pack(_MAGIC, key, sha256(body).digest()) + body
         if len(data) > self.bound:
             return False
         place = self._place(key)
@@ -99,12 +99,13 @@ def _sections(key: bytes, data: bytes) -> list[bytes] | None:
     """What a file holds; None where it is not what was written under the digest."""
     if len(data) < _HEADER.size:
         return None
-    magic, own, checksum, count = _HEADER.unpack_from(data)
+    magic, own, checksum = _HEADER.unpack_from(data)
     body = data[_HEADER.size :]
     if magic != _MAGIC or own != key or sha256(body).digest() != checksum:
         return None
-    place, sections = _LENGTH.size * count, []
-    for (length,) in _LENGTH.iter_unpack(body[:place]):
+    (count,) = _LENGTH.unpack_from(body)
+    place, sections = _LENGTH.size * (count + 1), []
+    for (length,) in _LENGTH.iter_unpack(body[_LENGTH.size : place]):
         sections.append(body[place : place + length])
         place += length
     return sections

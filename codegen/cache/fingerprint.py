@@ -143,7 +143,8 @@ def _is_own(op: OpDef) -> bool:
     """Whether an operation's name says what it is."""
     if op.kind is Kind.CALLBACK:
         raise _UnknownError
-    module = (op.define or op.infer).__module__
+    meaning = op.define or op.infer
+    module = getattr(meaning, "func", meaning).__module__  # what a partial function is made of
     return module.startswith("symgrad.") and module != "symgrad.define"
 
 

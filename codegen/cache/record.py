@@ -18,6 +18,8 @@ from symgrad.dims import Dim, rebuild
 
 __all__ = ["Record", "recall", "remember"]
 
+_DIM = "size"
+
 
 @dataclass(frozen=True)
 class Record:
@@ -41,8 +43,7 @@ class Record:
 
     def sections(self) -> list[bytes]:
         """The record as bytes."""
-        figures = {name: _written(value) for name, value in self.figures.items()}
-        content = {"messages": [[one.kind, one.text] for one in self.messages], "figures": figures}
+        content = {"messages": [[one.kind, one.text] for one in self.messages], "figures": _written(self.figures)}
         return [json.dumps(content).encode(), self.object, self.entry]
 
     @classmethod
@@ -50,29 +51,29 @@ class Record:
         """The record that gave these sections."""
         text, code, entry = sections
         content = json.loads(text)
-        figures = {name: _read(value) for name, value in content["figures"].items()}
-        return cls(code, entry, tuple(Message(*one) for one in content["messages"]), figures)
+        return cls(code, entry, tuple(Message(*one) for one in content["messages"]), _read(content["figures"]))
 
 
 def _written(value: Any) -> Any:
-    """A number, or a size with its dimensions."""
-    if not isinstance(value, Dim):
-        return value
-    _, (offset, terms, recipes) = value.__reduce__()
-    return [
-        offset,
-        terms,
-        {label: [kind, [_written(one) for one in operands]] for label, (kind, operands) in recipes.items()},
-    ]
+    """A number, a text, a size with its dimensions, or a list or dictionary of such."""
+    if isinstance(value, Dim):
+        _, (offset, terms, recipes) = value.__reduce__()
+        return {_DIM: [offset, terms, {label: _written(recipe) for label, recipe in recipes.items()}]}
+    if isinstance(value, (list, tuple)):
+        return [_written(one) for one in value]
+    return {name: _written(one) for name, one in value.items()} if isinstance(value, Mapping) else value
 
 
 def _read(value: Any) -> Any:
-    if not isinstance(value, list):
+    if isinstance(value, list):
+        return [_read(one) for one in value]
+    if not isinstance(value, dict):
         return value
-    offset, terms, recipes = value
-    return rebuild(
-        offset, terms, {label: (kind, tuple(map(_read, operands))) for label, (kind, operands) in recipes.items()}
-    )
+    if _DIM not in value:
+        return {name: _read(one) for name, one in value.items()}
+    offset, terms, recipes = value[_DIM]
+    decoded = {label: (kind, tuple(map(_read, operands))) for label, (kind, operands) in recipes.items()}
+    return rebuild(offset, terms, decoded)
 
 
 def recall(store: Store, mark: Fingerprint) -> Record | None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from codegen.emit.along import emit_along
+from codegen.emit.bounds import emit_workspace_size
 from codegen.emit.nest import NestEmitter
 from codegen.emit.split import emit_split
 from codegen.emit.stages import emit_call, emit_check, emit_copy, emit_fill, emit_product_stage, product_workspace
@@ -52,14 +53,8 @@ def emit_kernel(
     extra = -(-extra // _LINE) * _LINE  # for each thread
     arena = lay_out(program, extra * threads)
     _emit_body(module, program, spec, arena, extra)
-    _emit_workspace(module, spec, arena)
+    emit_workspace_size(module, program, spec, arena.size)
     return module, arena
-
-
-def _emit_workspace(module: Module, spec: KernelSpec, arena: Arena) -> None:
-    f = module.function(f"{spec.name}_workspace", spec.dim_parameters(), I64, public=True)
-    sizes: dict[Atom, Int] = {atom: f[f"n{k}"] for k, atom in enumerate(spec.dims)}
-    f.ret(f.i64(emit_size(f, arena.size, sizes)))
 
 
 def _emit_body(module: Module, program: Program, spec: KernelSpec, arena: Arena, extra: int) -> None:
@@ -114,9 +109,7 @@ class StageEmitter:
         self.f, self.name, self.sizes, self.pointers, self.work, self.extra = f, name, sizes, pointers, work, extra
         self.known: dict[Size, Int] = {}
 
-    def sibling(
-        self, f: Function, sizes: dict[Atom, Int], pointers: dict[str, Value], work: Value
-    ) -> StageEmitter:
+    def sibling(self, f: Function, sizes: dict[Atom, Int], pointers: dict[str, Value], work: Value) -> StageEmitter:
         """One that emits into another function of the kernel."""
         return StageEmitter(f, self.name, sizes, pointers, work, self.extra)
 
@@ -154,14 +147,20 @@ class StageEmitter:
             emit_split(self, stage, position)
         elif isinstance(stage, Product):
             emit_product_stage(f, stage, pointers, self.size_of, self.work)
-        elif isinstance(stage, Call):
-            self.stop_if(f.icmp("ne", emit_call(f, stage, pointers, self.size_of), 0), stage.status)
         elif isinstance(stage, Along):
             emit_along(f, stage, pointers, self.size_of)
         elif isinstance(stage, Fill):
             emit_fill(f, stage, pointers[stage.buffer.name], self.size_of)
         elif isinstance(stage, Copy):
             emit_copy(f, stage, pointers[stage.source.name], pointers[stage.target.name], self.size_of)
+        else:
+            self._stopping(stage)
+
+    def _stopping(self, stage: Any) -> None:
+        """A stage that may end the kernel with a status; guards have done so before all others."""
+        f, pointers = self.f, self.pointers
+        if isinstance(stage, Call):
+            self.stop_if(f.icmp("ne", emit_call(f, stage, pointers, self.size_of), 0), stage.status)
         elif isinstance(stage, Check):
             self.stop_if(emit_check(f, stage, pointers[stage.buffer.name], self.size_of), stage.status)
         elif isinstance(stage, Report):

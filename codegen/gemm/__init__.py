@@ -5,10 +5,11 @@ The ways to compute one, by what is known while generating (choose.py):
 ====================  =========================================================================================
 small.py              all sizes known and small: no loops
 thin.py               one dimension of 1: dot products, sweeps, outer products
+narrow.py             few columns: lanes along the rows of C or along k
 blocked.py            everything else: cache blocks (packing.py), column panels (panel.py), register tiles (tile.py)
 ====================  =========================================================================================
 
-Outside dot products (a known single column with contiguous rows of A, or its mirror image) every element of C is one
+Outside dot products (known few columns with contiguous rows of A, or a known single row's mirror image) every element of C is one
 chain of fused multiply-adds over ascending k, whatever the way, the blocking and the element's place: a row computed
 alone has the bits that it has in a batch.  Dot products have a fixed order of their own, the same for every row.
 """

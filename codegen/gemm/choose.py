@@ -20,6 +20,7 @@ from codegen.target import Target
 __all__ = ["Blocking", "Condition", "Way", "any_rows", "block", "exact_rows", "pack_a", "pack_b", "tile_rows", "way"]
 
 Condition = bool | Value
+LONG = 8  # vectors along k from which adding up their lanes in the end does not count
 SMALL = 160  # multiply-adds of vectors that are written without loops
 PAGE = 4096
 
@@ -34,6 +35,8 @@ class Way(Enum):
     SWAPPED_SWEEPS = "one column, columns of A contiguous"
     OUTER = "one step of k"
     SMALL = "few multiply-adds"
+    NARROW_COLUMNS = "few columns, columns of A contiguous"
+    NARROW_ROWS = "few columns, rows of A contiguous and long"
     BLOCKED = "any other"
 
 
@@ -41,16 +44,28 @@ def way(product: Product, target: Target) -> Way:
     """The way of a canonical product."""
     m, n, k = product.m, product.n, product.k
     (a_row, a_col), (b_row, b_col) = product.a_strides, product.b_strides
+    lanes = target.lanes(product.element.bits)
+    narrow = _is_narrow(product, target)
     rules = (
         (0 in (m, n), Way.NOTHING),
         (n == 1 and a_col == b_row == 1, Way.DOTS),
+        (narrow and a_col == 1 and k is not None and k >= LONG * lanes, Way.NARROW_ROWS),  # also of a single row
         (_vector_steps(product, target) <= SMALL, Way.SMALL),
         (m == 1 and b_col == 1, Way.SWEEPS),
         (n == 1 and a_row == product.c_row == 1, Way.SWAPPED_SWEEPS),
         (m == 1 and a_col == b_row == 1, Way.SWAPPED_DOTS),
         (k == 1 and b_col == 1, Way.OUTER),
+        (narrow and a_row == 1, Way.NARROW_COLUMNS),
     )
     return next((found for holds, found in rules if holds), Way.BLOCKED)
+
+
+def _is_narrow(product: Product, target: Target) -> bool:
+    """Whether columns as lanes would leave a quarter of the lanes empty, or more, while all columns have accumulators."""
+    n, lanes = product.n, target.lanes(product.element.bits)
+    if n is None or not 2 <= n <= accumulators(target):
+        return False
+    return 4 * n <= 3 * ceil(n / lanes) * lanes and (product.k is None or product.k > 1)
 
 
 def _vector_steps(product: Product, target: Target) -> float:
@@ -95,7 +110,7 @@ DIRECT_KC = 1024  # where nothing is packed
 _HEIGHTS = 24  # a multiple of the height of every tile: only the last block of rows has a tail
 
 
-def _accumulators(target: Target) -> int:
+def accumulators(target: Target) -> int:
     """Registers for a tile of C; the rest hold B's vectors, A's broadcast and a mask."""
     return 24 if target.registers >= 32 else 12
 
@@ -105,7 +120,7 @@ def tile_rows(target: Target, vectors: int) -> int:
 
     Tall tiles of one vector need no more than the chains that hide the latency of a multiply-add.
     """
-    return _accumulators(target) // vectors if vectors > 1 else 8
+    return accumulators(target) // vectors if vectors > 1 else 8
 
 
 def _cycles(rows: int, vectors: int) -> float:

@@ -17,6 +17,7 @@ from dataclasses import replace
 from codegen.gemm import blocked, choose
 from codegen.gemm.blocked import emit_blocked
 from codegen.gemm.choose import Way
+from codegen.gemm.narrow import emit_columns, emit_rows, rows_workspace
 from codegen.gemm.product import PARAMETERS, Operands, Product
 from codegen.gemm.small import emit_small
 from codegen.gemm.thin import apply_epilogue, emit_dots, emit_outer, emit_sweeps
@@ -82,7 +83,12 @@ def workspace_bytes(product: Product, target: Target) -> int:
     0
     """
     known = product.canonical
-    return blocked.workspace_bytes(known, target) if choose.way(known, target) is Way.BLOCKED else 0
+    way = choose.way(known, target)
+    if way is Way.NARROW_ROWS:
+        assert known.n is not None
+        assert known.k is not None
+        return rows_workspace(known.n, known.k, target.lanes(known.element.bits)) * known.element.bytes
+    return blocked.workspace_bytes(known, target) if way is Way.BLOCKED else 0
 
 
 def _emit(f: Function, product: Product, x: Operands, epilogue: Epilogue | None, key: str) -> None:
@@ -93,6 +99,13 @@ def _emit(f: Function, product: Product, x: Operands, epilogue: Epilogue | None,
         emit_small(f, product, x, epilogue)
     elif way is Way.OUTER:
         emit_outer(f, element, x, epilogue, accumulate=accumulate)
+    elif way in (Way.NARROW_COLUMNS, Way.NARROW_ROWS):
+        if way is Way.NARROW_COLUMNS:
+            emit_columns(f, element, x, accumulate=accumulate)
+        else:
+            emit_rows(f, element, x, accumulate=accumulate, most=choose.accumulators(f.target))
+        if epilogue is not None:
+            apply_epilogue(f, element, x, epilogue)
     elif way is not Way.NOTHING:
         row = x.swapped if way in (Way.SWAPPED_DOTS, Way.SWAPPED_SWEEPS) else x
         emit = emit_sweeps if way in (Way.SWEEPS, Way.SWAPPED_SWEEPS) else emit_dots

@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Sequence
 from ctypes import string_at
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm
 from llvmlite.binding import ffi
@@ -60,7 +60,7 @@ def _object(text: str, target: Target, level: int) -> bytes:
     """The object of one part, in a context of its own."""
     machine = new_machine(target, level)
     module = parsed(text, llvm.create_context())
-    emit = getattr(ffi.lib.LLVMPY_TargetMachineEmitToMemory, "_cfn", None)  # without the lock
+    emit = _unlocked()
     if emit is None:
         made: bytes = machine.emit_object(module)
         return made
@@ -72,6 +72,11 @@ def _object(text: str, target: Target, level: int) -> bytes:
         return string_at(ffi.lib.LLVMPY_GetBufferStart(buffer), ffi.lib.LLVMPY_GetBufferSize(buffer))
     finally:
         ffi.lib.LLVMPY_DisposeMemoryBuffer(buffer)
+
+
+def _unlocked() -> Any:
+    """The function that generates code, without llvmlite's lock; None where this llvmlite keeps it elsewhere."""
+    return getattr(ffi.lib.LLVMPY_TargetMachineEmitToMemory, "_cfn", None)
 
 
 # -- dealing out ----------------------------------------------------------------------------------------------------

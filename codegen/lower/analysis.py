@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from codegen.lower.access import contraction_labels
@@ -83,7 +83,47 @@ def largest_written_out(order: Sequence[Node], limit: int, is_product: Callable[
             while math.prod(sizes) > _STATEMENTS:
                 limit = sizes[-1] - 1
                 sizes = [size for size in sizes if size <= limit]
-    return limit
+    return _without_outer_axes(order, seen, limit)
+
+
+def _without_outer_axes(order: Sequence[Node], shapes: Iterable[Sequence[Size]], limit: int) -> int:
+    """The limit lowered so that axes around matrices are loops, unless elements along such an axis are combined."""
+
+    def short(sizes: Iterable[Size]) -> set[int]:
+        return {size for size in sizes if isinstance(size, int) and 1 < size <= limit}
+
+    outer: set[int] = set()
+    for shape in shapes:
+        long = [axis for axis, size in enumerate(shape) if not isinstance(size, int) or size > limit]
+        if len(long) > 1:
+            outer |= short(shape[: long[-2]])
+    if not outer:
+        return limit
+    largest = max(short(size for node in order for size in _combined(node)), default=1)
+    return min((size - 1 for size in outer if size > largest), default=limit)
+
+
+def _combined(node: Node) -> list[Size]:
+    """Sizes of axes along which an operation tells elements apart."""
+    if node.op.kind is Kind.REDUCTION:
+        return [node.inputs[0].shape[axis] for axis in node.attrs.axes]
+    if node.op.kind in (Kind.ELEMENTWISE, Kind.CONTRACTION) or node.op.name in _ALIKE or is_tuple(node.type):
+        return []
+    return [size for one in (node, *node.inputs) for size in one.shape]
+
+
+# Arguments, and operations that treat all elements along an axis alike.
+_ALIKE = {
+    "symbol",
+    "variable",
+    "constant",
+    "broadcast_to",
+    "expand_dims",
+    "squeeze",
+    "transpose",
+    "assert_shape",
+    "reshape",
+}
 
 
 # -- flatness -------------------------------------------------------------------------------------------------------

@@ -179,11 +179,11 @@ def _in_parts(
         buffers[buffer] = for_workers(buffer, local.get(buffer, buffer.size), threads)
     places = {buffer: buffers[buffer] for buffer in own}
     if part is None:
-        return _blocks(group, extent, length, extent, 0, places)
+        return _blocks(group, extent, length, places)
     adding = rooms(sums, most, threads)
     buffers |= {room: room for room in adding.values()}
     start, size = dims.local(f"start of {extent}"), dims.local(f"part of {extent}")
-    stage = _blocks(group, size, length, extent, start, places | adding)
+    stage = _blocks(group, extent, length, places | adding, (start, size))
     work: Size = 0
     for one in group.parts:
         work = work + cost(one.stage)
@@ -192,13 +192,15 @@ def _in_parts(
 
 
 def _blocks(
-    group: _Group, extent: Size, length: int, axis: Size, before: Size, places: dict[Buffer, Buffer]
+    group: _Group, extent: Size, length: int, places: dict[Buffer, Buffer], part: tuple[Size, Size] | None = None
 ) -> Blocked:
-    """Blocks of an axis, or of the part of it that comes after so many indices."""
-    whole = isinstance(axis, int) and axis % length == 0
-    start, size = dims.local(f"block of {axis}"), length if whole else dims.local(f"rest of {axis}")
+    """Blocks of an axis, or of a part of it, given by its first index and how many it has."""
+    before, axis = part or (0, extent)
+    start = dims.local(f"{'block' if part else 'start'} of {extent}")
+    whole = isinstance(extent, int) and extent % length == 0
+    size = length if whole else dims.local(f"{'rest' if part else 'part'} of {extent}")
     writer = PartWriter(places, before + start, size)
-    return Blocked(extent, length, start, size, tuple(writer.stage(part) for part in group.parts))
+    return Blocked(axis, length, start, size, tuple(writer.stage(one) for one in group.parts))
 
 
 def _read_again(group: _Group, local: dict[Buffer, int], extent: Size) -> int:

@@ -266,10 +266,13 @@ def _subtract(pool: Pool, args: tuple[Instance, ...]) -> Instance | None:
 
 def _multiply(pool: Pool, args: tuple[Instance, ...]) -> Instance | None:
     a, b = args
-    if a is b:
-        turned = pool.turned(a)
-        if turned is not None:
-            return pool.apply("multiply", (turned, turned))
+    if a is b and (turned := pool.turned(a)) is not None:
+        return pool.apply("multiply", (turned, turned))
+    scaled = _multiply_number(pool, a, b)
+    return scaled if scaled is not None else _multiply_signed(pool, a, b)
+
+
+def _multiply_number(pool: Pool, a: Instance, b: Instance) -> Instance | None:
     for one, other in ((a, b), (b, a)):
         if one.op != "const":
             continue
@@ -281,6 +284,10 @@ def _multiply(pool: Pool, args: tuple[Instance, ...]) -> Instance | None:
                 return other
             if known == -1:
                 return pool.apply("negative", (other,))
+    return None
+
+
+def _multiply_signed(pool: Pool, a: Instance, b: Instance) -> Instance | None:
     if a.op == "negative" and b.op == "negative":
         return pool.apply("multiply", (a.args[0], b.args[0]))
     if a.op == "negative":

@@ -7,7 +7,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from codegen.lower.forms import Axis
-from codegen.lower.loopir import Buffer, For, IndexValue, Let, Load, Nest, Offset, Product, Scatter, Store, View, statements
+from codegen.lower.loopir import (
+    Along,
+    Buffer,
+    For,
+    IndexValue,
+    Let,
+    Load,
+    Nest,
+    Offset,
+    Product,
+    Scatter,
+    Store,
+    View,
+    statements,
+)
 from codegen.lower.parts import Part, views
 from symgrad.dims import Size
 
@@ -31,6 +45,8 @@ class PartWriter:
         """The stage of one part."""
         if isinstance(part.stage, Product):
             return self._product(part)
+        if isinstance(part.stage, Along):
+            return self._along(part.stage)
         self.ids = itertools.count(1 + max(_ids(part.stage.body)))
         axis = Axis(self.size * part.times, part.axis.label)
         return Nest(self._block(part.stage.body, part.axis, axis, part))
@@ -48,7 +64,7 @@ class PartWriter:
                 place = self.local.get(one.buffer)
                 moved = place is None and not one.buffer.per_lane
                 offset = _moved(one.offset, old, new, start if moved else 0)
-                here = one._replace(buffer=one.buffer if place is None else place, offset=offset)
+                here: Any = one._replace(buffer=one.buffer if place is None else place, offset=offset)
                 made += self._added(here) if isinstance(one, Store) and one.buffer in part.sums else [here]
             else:
                 made.append(one)
@@ -74,6 +90,12 @@ class PartWriter:
         if part.axis == "k":
             return made._replace(k=self.size, accumulate=True)
         return made._replace(m=self.size) if part.axis == "m" else made._replace(n=self.size)
+
+    def _along(self, stage: Along) -> Along:
+        operands = tuple(self._view(view, 0) for view in stage.operands)
+        room = None if stage.room is None else self.local.get(stage.room, stage.room)
+        outer = (self.size, *stage.outer[1:])
+        return stage._replace(operands=operands, target=self._view(stage.target, 0), outer=outer, room=room)
 
     def _view(self, view: View, along: int | None) -> View:
         place = self.local.get(view.buffer)

@@ -73,9 +73,8 @@ def partition(request: Request) -> Lowered:
         An operation has no lowering.
     """
     forced: set[Node] = set()
-    alone: set[Any] = set()
     while True:
-        plan = _Plan(request, forced, alone)
+        plan = _Plan(request, forced)
         try:
             return plan.lowered()
         except NeedsStore as need:
@@ -84,12 +83,6 @@ def partition(request: Request) -> Lowered:
                     f"{need.node.op.name}: no lowering for {need.node.type}", hint="please report it"
                 ) from None
             forced.add(need.node)
-        except Split as split:
-            if split.writer.buffer.name in alone:
-                raise CompileError(
-                    f"{split.writer.target!r}: reductions in opposite orders", hint="please report it"
-                ) from None
-            alone.add(split.writer.buffer.name)
 
 
 class _Task(NamedTuple):
@@ -103,10 +96,10 @@ class _Task(NamedTuple):
 
 
 class _Plan:
-    """One attempt: the nodes in ``forced`` are stored, the buffers named in ``alone`` are written by nests of their own."""
+    """One attempt: the nodes in ``forced`` are stored."""
 
-    def __init__(self, request: Request, forced: set[Node], alone: set[Any]) -> None:
-        self.request, self.forced, self.alone = request, set(forced), alone
+    def __init__(self, request: Request, forced: set[Node]) -> None:
+        self.request, self.forced = request, set(forced)
         self.order = request.nodes()
         self.limit = analysis.largest_written_out(self.order, LIMIT, is_product)
         self.calls = {node: k for k, node in enumerate(one for one in self.order if one.op.kind is Kind.CALLBACK)}
@@ -301,7 +294,7 @@ class _Plan:
 
     def _key(self, writer: Writer) -> Any:
         """Writers of equal key share a nest: equal loops, or a nest of its own."""
-        if writer.buffer.name in self.alone or writer.mode.startswith("scatter"):
+        if writer.mode.startswith("scatter"):
             return writer.buffer.name
         return self.facts.domain(writer.source, writer.shape, writer.flat)
 
@@ -358,8 +351,28 @@ class _Plan:
                 stages.extend(task.stages)
                 if task.writer is not None:
                     groups.setdefault(task.key, []).append(task.writer)
-            stages += [build_nest(group, self.stored, self.limit, self.scratch) for group in groups.values()]
+            for group in groups.values():
+                stages += self._nests(group)
         return stages
+
+    def _nests(self, writers: Sequence[Writer]) -> list[Any]:
+        """The loops of some writers; one that cannot share those of the others has its own."""
+        made, pending = [], [writers]
+        while pending:
+            group = pending.pop()
+            kept = len(self.buffers)
+            try:
+                made.append(build_nest(group, self.stored, self.limit, self.scratch))
+            except Split as split:
+                del self.buffers[kept:]
+                own = split.writer.buffer
+                parts = [[one for one in group if (one.buffer is own) is alone] for alone in (False, True)]
+                if not parts[0]:
+                    raise CompileError(
+                        f"{split.writer.target!r}: reductions in opposite orders", hint="please report it"
+                    ) from None
+                pending += parts if group[0].buffer is own else parts[::-1]
+        return made
 
     def _status(self, kind: str, text: str) -> int:
         self.messages.append(Message(kind, text))

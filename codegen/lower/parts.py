@@ -6,17 +6,16 @@ row only.  Sums over the axis may go on from part to part.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from codegen.lower.forms import Axis
+from codegen.lower.apart import used_values
 from codegen.lower.loopir import (
     MEMORY,
+    Along,
     Buffer,
     Carry,
     For,
-    IndexValue,
-    Let,
     Load,
     Nest,
     Product,
@@ -29,7 +28,7 @@ from symgrad import dims
 from symgrad.dims import Size
 from symgrad.types import same_shape
 
-__all__ = ["LOOPS", "Access", "Part", "nest_part", "part_along", "product_part", "quotient", "views"]
+__all__ = ["LOOPS", "Access", "Part", "along_part", "nest_part", "part_along", "product_part", "quotient", "views"]
 
 LOOPS = frozenset({For})
 
@@ -60,7 +59,7 @@ class Part(NamedTuple):
     Attributes
     ----------
     stage : as it is
-    axis : the loop of a nest, or which dimension of a product ("m", "n", "k", or a batch axis)
+    axis : the loop of a nest, or which dimension of a product ("m", "n", "k", or a batch axis) or of work along an axis
     times : rounds of the loop for each index of the axis, more than one where an array is run through as a whole
     accesses : what it touches
     sums : buffers to which it adds sums over the axis, which must start from zero
@@ -145,7 +144,7 @@ def _sums(nest: Nest, loop: For) -> frozenset[Buffer] | None:
             if one.add or one.offset.values or one.buffer.kind == "variable":
                 return None
             targets.add(one.buffer)
-        elif not results.isdisjoint(_used(one)):
+        elif not results.isdisjoint(used_values(one)):
             return None
     inner = {one.buffer for one in statements(loop.body, MEMORY)}
     return None if targets & plain or targets & inner else frozenset(targets)
@@ -161,15 +160,6 @@ def _continues(carries: Sequence[Carry], results: set[int]) -> bool:
     return True
 
 
-def _used(one: Any) -> Iterator[int]:
-    if isinstance(one, Let):
-        yield from one.args
-    elif isinstance(one, (Load, Store, Scatter, IndexValue)):
-        yield from (value for value, _ in one.offset.values)
-        if isinstance(one, (Store, Scatter)):
-            yield one.value
-
-
 def product_part(product: Product, axis: Any, extent: Size) -> Part:
     """A product along one of its dimensions, of that extent."""
     accesses = []
@@ -178,6 +168,17 @@ def product_part(product: Product, axis: Any, extent: Size) -> Part:
         accesses.append(Access(view.buffer, write, _is_row(view.buffer, stride, extent), not _is_zero(stride)))
     sums = frozenset({product.c.buffer}) if axis == "k" and not product.accumulate else frozenset()
     return Part(product, axis, 1, tuple(accesses), sums)
+
+
+def along_part(stage: Along) -> Part:
+    """Work along an axis, cut along the outermost of the others."""
+    accesses = []
+    for view in (*stage.operands, stage.target):
+        aligned = _is_row(view.buffer, view.strides[0], stage.outer[0])
+        accesses.append(Access(view.buffer, view is stage.target, aligned, not _is_zero(view.strides[0])))
+    if stage.room is not None:
+        accesses.append(Access(stage.room, True, False, False))
+    return Part(stage, 0, 1, tuple(accesses), frozenset())
 
 
 def views(product: Product, axis: Any) -> list[tuple[View, int | None, bool]]:

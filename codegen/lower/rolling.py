@@ -1,33 +1,29 @@
 """Long straight-line code as loops.  In: a loop program.  Out: the same, with what repeats in it run by vector loops.
 
-Code that was written out in scalars (a sum over pairs in a Python loop, say) is the same few operations again and again on
-other operands.  Such repetitions are found by colour: two values have one colour if they are made by the same operations
-from leaves of the same kinds.  Values whose colours are common are joined with their operands into pieces; pieces of one
-form become the rounds of a loop, which finds its operands through tables of positions and numbers.  What is left (the sums
-over the pieces, say) stays straight, reads what the loops have stored, and comes after them; values that depend on it
-start over on the next level.  Every value is computed by the same operations as before.
+Code that was written out in scalars (a sum over pairs in a Python loop, say) is the same few operations again and again,
+on other operands.  Such pieces become the rounds of a loop, which finds its operands through tables of positions and
+numbers.  What is left stays straight, but for long sums: it reads what the loops have stored, and comes after them;
+values that depend on it start over on the next level.  Every value is computed by the same operations as before.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from codegen.lower.chains import Chain, depending, find_chains
 from codegen.lower.forms import Axis
 from codegen.lower.loopir import Buffer, Carry, Const, For, Let, Load, Nest, Offset, Program, Store
+from codegen.lower.repeats import Group, Repetition
 from symgrad.types import INT64, DType
 
 __all__ = ["roll"]
 
 _LONG = 2000  # statements from which straight-line code is looked at
-_ROUNDS = 32  # fewest rounds of a loop
-_LARGEST = 1500  # most operations of a piece
 _LANES = 4  # sums of one length that are worth making side by side
-_COMMUTATIVE = ("add", "multiply")
 
 
 def roll(program: Program, reassociate: bool = False) -> Program:
@@ -57,26 +53,19 @@ def _is_plain(body: Sequence[Any]) -> bool:
     return read.isdisjoint(written)
 
 
-class Group(NamedTuple):
-    """Pieces of one form: for each, its values in one order; and the slots of the values that others need."""
-
-    level: int
-    pieces: list[list[int]]
-    exposed: set[int]
-
-
 class _Roller:
     def __init__(self, body: Sequence[Any], buffers: list[Buffer], reassociate: bool) -> None:
         self.buffers, self.reassociate = buffers, reassociate
         self.made_by = {one.id: one for one in body if one.__class__ is not Store}
         self.lets = [one for one in body if one.__class__ is Let]
         self.stores = [one for one in body if one.__class__ is Store]
-        self.kinds: dict[Any, int] = {}
-        self.colour = self._colours(body)
+        self.repetition = Repetition(body, self.made_by, self.lets)
         self.count = max(self.made_by, default=0)
         self.uses = Counter(arg for one in self.lets for arg in one.args) + Counter(one.value for one in self.stores)
-        self.only_store = {one.value: one for one in self.stores if self.uses[one.value] == 1}
-        self.target = {value: (one.buffer.position, one.offset.base) for value, one in self.only_store.items()}
+        self.only_store: dict[int, Store] = {one.value: one for one in self.stores if self.uses[one.value] == 1}
+        self.target: dict[int, tuple[int, Any]] = {
+            value: (one.buffer.position, one.offset.base) for value, one in self.only_store.items()
+        }
         self.stored: set[Store] = set()
         self.place: dict[int, tuple[Buffer, int]] = {}  # where values are kept that others need
         self.kept: dict[DType, int] = defaultdict(int)
@@ -84,13 +73,13 @@ class _Roller:
 
     def run(self) -> list[Nest] | None:
         """The stages; None where too little repeats."""
-        groups = self._best_groups()
+        groups = self.repetition.groups()
         if not groups:
             return None
         self.home = {
             value: (g, k) for g, group in enumerate(groups) for k, own in enumerate(group.pieces) for value in own
         }
-        levels = self._levels(set(self.home))
+        levels = self.repetition.levels(set(self.home))
         self._expose(groups, levels)
         nests: list[Nest] = []
         for level in range(max(levels.values()) + 1):
@@ -101,134 +90,34 @@ class _Roller:
             self.rooms[dtype].size = size
         return nests
 
-    # -- what repeats ----------------------------------------------------------------------------------------------
-    def _kind(self, key: Any) -> int:
-        return self.kinds.setdefault(key, len(self.kinds))
-
-    def _arguments(self, one: Let) -> tuple[int, ...]:
-        """Operands, those of sums and products by colour, so that their order does not matter."""
-        a = one.args
-        if one.op in _COMMUTATIVE and self.colour[a[0]] > self.colour[a[1]]:
-            return (a[1], a[0])
-        return a
-
-    def _colours(self, body: Sequence[Any]) -> dict[int, int]:
-        colour: dict[int, int] = {}
-        self.colour = colour
-        for one in body:
-            if one.__class__ is Let:
-                own = self._arguments(one)
-                colour[one.id] = self._kind((one.op, one.dtype.char, *[colour[arg] for arg in own]))
-            elif one.__class__ is Const:
-                colour[one.id] = self._kind(("number", one.dtype.char))
-            elif one.__class__ is Load:
-                colour[one.id] = self._kind(("element", one.buffer.name))
-        return colour
-
-    def _best_groups(self) -> list[Group]:
-        """Groups for the bound on rarity that covers most operations: a sum over pieces must not join them."""
-        common = Counter(self.colour[one.id] for one in self.lets)
-        most, best, covered = max(common.values()), [], len(self.lets) // 4
-        for share in (16, 64, 4, 1):
-            if covered > len(self.lets) // 2:
-                break
-            least = max(_ROUNDS, most // share)
-            groups = self._settled({one.id for one in self.lets if common[self.colour[one.id]] >= least})
-            size = sum(len(group.pieces) * len(group.pieces[0]) for group in groups)
-            if size > covered:
-                best, covered = groups, size
-        return best
-
-    def _settled(self, chosen: set[int]) -> list[Group]:
-        """Groups of nothing but what is in groups: what drops out is straight code, which changes levels."""
-        while True:
-            groups = self._groups(chosen)
-            kept = {value for group in groups for own in group.pieces for value in own}
-            if kept == chosen:
-                return groups
-            chosen = kept
-
-    def _levels(self, chosen: set[int]) -> dict[int, int]:
-        """How often a value's operands went from rare values to common ones: within a level, loops come first."""
-        level: dict[int, int] = {}
-        for one in self.lets:
-            here = one.id in chosen
-            level[one.id] = max(
-                (level[arg] + (here and arg not in chosen) for arg in one.args if arg in level), default=0
-            )
-        return level
-
-    def _groups(self, chosen: set[int]) -> list[Group]:
-        level = self._levels(chosen)
-        pieces = _pieces(self.lets, chosen, level)
-        whole = {value: root for root, own in pieces.items() for value in own}
-        rank = self._ranks(chosen, whole)
-        forms: dict[Any, list[list[int]]] = defaultdict(list)
-        for own in pieces.values():
-            if len(own) <= _LARGEST:
-                own.sort(key=rank.__getitem__)
-                forms[level[own[0]], self._form(own)].append(own)
-        return [Group(form[0], found, set()) for form, found in forms.items() if len(found) >= _ROUNDS]
-
-    def _ranks(self, chosen: set[int], whole: dict[int, int]) -> dict[int, tuple[int, int, int]]:
-        """A key that orders the values of a piece by height, by what they are made of, and by what they are for."""
-        height: dict[int, int] = {}
-        uses: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        for one in self.lets:
-            if one.id in chosen:
-                inside = [height[arg] for arg in one.args if arg in height and whole[arg] == whole[one.id]]
-                height[one.id] = 1 + max(inside, default=0)
-        rank = {}
-        for position in range(len(self.lets) - 1, -1, -1):
-            one = self.lets[position]
-            if one.id in chosen:
-                purpose = self._kind((self.colour[one.id], *sorted(uses[one.id])))
-                rank[one.id] = (height[one.id], purpose, position)
-                for slot, arg in enumerate(self._arguments(one)):
-                    if arg in chosen and whole[arg] == whole[one.id]:
-                        uses[arg].append((purpose, slot))
-        return rank
-
-    def _form(self, own: list[int]) -> Any:
-        """What a piece computes, up to its operands: equal for pieces that one loop can run."""
-        slot = {value: k for k, value in enumerate(own)}
-        made = []
-        for value in own:
-            one = self.made_by[value]
-            inside = [slot.get(arg, -1 - self._leaf_kind(arg)) for arg in self._arguments(one)]
-            made.append((one.op, one.dtype.char, *inside))
-        return tuple(made)
-
-    def _leaf_kind(self, value: int) -> int:
-        one = self.made_by[value]
-        return self.colour[value] if one.__class__ is not Let else self._kind(("kept", one.dtype.char))
-
     # -- values that others need -----------------------------------------------------------------------------------
     def _expose(self, groups: Sequence[Group], levels: dict[int, int]) -> None:
-        """Find the values of groups that are used outside their piece, and the straight ones used on another level."""
-        slots = {value: s for group in groups for own in group.pieces for s, value in enumerate(own)}
-        crossing: dict[int, Any] = {}
+        """Give places to the values of groups that are used outside their piece, and to straight ones of other levels."""
+        slots = {value: slot for group in groups for own in group.pieces for slot, value in enumerate(own)}
+        crossing: dict[int, None] = {}
         for one in self.lets:
             here = self.home.get(one.id)
             for arg in one.args:
-                if self.made_by[arg].__class__ is not Let:
-                    continue
                 at = self.home.get(arg)
                 if at is not None and at != here:
                     groups[at[0]].exposed.add(slots[arg])
-                elif at is None and (here is not None or levels[arg] != levels[one.id]):
+                elif at is None and arg in levels and (here is not None or levels[arg] != levels[one.id]):
                     crossing[arg] = None
         for store in self.stores:
             if store.value in self.home:
                 groups[self.home[store.value][0]].exposed.add(slots[store.value])
         for group in groups:
-            for slot in sorted(group.exposed):
-                dtype = self.made_by[group.pieces[0][slot]].dtype
-                first = self._keep(dtype, len(group.pieces))
-                for k, own in enumerate(group.pieces):
-                    self.place[own[slot]] = (self._room(dtype), first + k)
+            self._place(group)
         for value in crossing:
             self._put(value)
+
+    def _place(self, group: Group) -> None:
+        """One array for each value that is needed outside the pieces of a group."""
+        for slot in sorted(group.exposed):
+            dtype = self.made_by[group.pieces[0][slot]].dtype
+            first = self._keep(dtype, len(group.pieces))
+            for k, own in enumerate(group.pieces):
+                self.place[own[slot]] = (self._room(dtype), first + k)
 
     def _put(self, value: int) -> None:
         """Give a value a place."""
@@ -265,11 +154,13 @@ class _Roller:
         for k, value in enumerate(pieces[0]):
             one = self.made_by[value]
             args = []
-            for position, arg in enumerate(self._arguments(one)):
+            for position, arg in enumerate(self.repetition.arguments(one)):
                 if arg in slot:
                     args.append(new[slot[arg]])
                 else:
-                    args.append(columns.operand([self._arguments(self.made_by[own[k]])[position] for own in pieces]))
+                    args.append(
+                        columns.operand([self.repetition.arguments(self.made_by[own[k]])[position] for own in pieces])
+                    )
             new.append(self.new_id())
             body.append(Let(new[-1], one.op, tuple(args), one.dtype))
             if k in group.exposed:
@@ -284,7 +175,8 @@ class _Roller:
     def element(self, value: int) -> tuple[Buffer, int] | None:
         """Where a value stands in memory; None for a number."""
         one = self.made_by[value]
-        if one.__class__ is Load:
+        if isinstance(one, Load):
+            assert isinstance(one.offset.base, int)
             return one.buffer, one.offset.base
         return None if one.__class__ is Const else self.place[value]
 
@@ -390,15 +282,12 @@ class _Roller:
 
     def _sum_place(self, chains: Sequence[Chain], dtype: DType) -> tuple[Buffer, int]:
         """Where the sums go: one behind the other into the result that they are, or into the room of shared values."""
-        stores = [self.only_store.get(chain.result) for chain in chains]
-        if stores[0] is not None:
-            buffer, first = stores[0].buffer, stores[0].offset.base
-            if all(
-                one is not None and one.buffer is buffer and one.offset.base == first + k
-                for k, one in enumerate(stores)
-            ):
+        stores = [store for chain in chains if (store := self.only_store.get(chain.result)) is not None]
+        if len(stores) == len(chains):
+            buffer, start = stores[0].buffer, self.target[chains[0].result][1]
+            if all(one.buffer is buffer and one.offset.base == start + k for k, one in enumerate(stores)):
                 self.stored.update(stores)
-                return buffer, first
+                return buffer, start
         first = self._keep(dtype, len(chains))
         for k, chain in enumerate(chains):
             self.place[chain.result] = (self._room(dtype), first + k)
@@ -451,26 +340,3 @@ class _Columns:
             self.body.append(Load(own, table, self._along(0, 1), INT64))
             self.known[key, "start"] = start
         return Offset(int(positions[0]) - self.known[key, "start"], (), ((self.known[key], 1),))
-
-
-def _pieces(lets: Iterable[Let], chosen: set[int], level: dict[int, int]) -> dict[int, list[int]]:
-    """Chosen values joined with their chosen operands of the same level, by one of them."""
-    parent: dict[int, int] = {}
-
-    def root(value: int) -> int:
-        while parent[value] != value:
-            parent[value] = parent[parent[value]]
-            value = parent[value]
-        return value
-
-    made: dict[int, list[int]] = defaultdict(list)
-    for one in lets:
-        if one.id not in chosen:
-            continue
-        parent[one.id] = one.id
-        for arg in one.args:
-            if arg in parent and level[arg] == level[one.id]:
-                parent[root(arg)] = root(one.id)
-    for value in parent:
-        made[root(value)].append(value)
-    return made

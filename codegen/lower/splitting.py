@@ -7,17 +7,33 @@ same bits; what has no sums is cut for several threads only.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from codegen.lower.apart import apart
 from codegen.lower.arena import stage_uses
-from codegen.lower.loopir import Buffer, For, IndexValue, Let, Load, Nest, Product, Program, Scatter, Split, Store
+from codegen.lower.loopir import (
+    Along,
+    Buffer,
+    Fill,
+    For,
+    IndexValue,
+    Let,
+    Load,
+    Nest,
+    Product,
+    Program,
+    Scatter,
+    Split,
+    Store,
+)
 from codegen.lower.part_writer import PartWriter
-from codegen.lower.parts import Access, Part, nest_part, product_part
+from codegen.lower.parts import Access, Part, along_part, nest_part, product_part
 from codegen.lower.schedule import COST
 from symgrad import dims
 from symgrad.dims import Size
-from symgrad.types import same_shape
+from symgrad.types import DType, same_shape
 
 __all__ = ["SMALL", "common_parts", "cost", "for_workers", "most_parts", "rooms", "scratch", "split"]
 
@@ -27,6 +43,8 @@ _FEWEST = 8  # parts that are worth the memory of their rooms
 _ROOMS = 8 << 20  # bytes that rooms may take
 _LINE = 64  # bytes of memory that different threads should not both write
 _GRAIN = 64  # indices: whole vectors, however wide
+_PART = 400_000  # eighths of a cycle that a part of a sum takes at least
+_DEAR = 50  # the same for an index, where the axis is dynamic and may be short: cheaper sums wait for memory
 
 
 # -- who may write what ---------------------------------------------------------------------------------------------
@@ -78,8 +96,7 @@ def common_parts(extent: Size, block: int, most: int) -> Size | None:
     """The length of the parts of an axis, some blocks each, whatever the number of threads; None if there is one part."""
     if most < 2:
         return None
-    blocks = dims.floordiv(extent + (block - 1), block)
-    length = dims.maximum(2, dims.floordiv(blocks + (most - 1), most)) * block
+    length = dims.maximum(2, dims.floordiv(extent + (block * most - 1), block * most)) * block
     return None if isinstance(extent, int) and isinstance(length, int) and length >= extent else length
 
 
@@ -97,6 +114,8 @@ def cost(stage: Any) -> Size:
         return _block_cost(stage.body, 8)
     if isinstance(stage, Product):
         return dims.product([*stage.batch, stage.m, stage.n, stage.k])
+    if isinstance(stage, Along):
+        return dims.product([*stage.outer, stage.size]) * (400 if stage.room is not None else 40)
     return 0
 
 
@@ -104,7 +123,7 @@ def _block_cost(body: Sequence[Any], unit: int) -> Size:
     total: Size = 0
     for one in body:
         if one.__class__ is For:
-            total = total + one.axis.extent * _block_cost(one.body, 2 if one.vector else unit)
+            total = total + one.axis.extent * _round_cost(one, unit)
         elif one.__class__ is Let:
             total = total + COST.get(one.op, 1) * unit
         elif isinstance(one, (Load, Store, Scatter, IndexValue)):
@@ -112,11 +131,11 @@ def _block_cost(body: Sequence[Any], unit: int) -> Size:
     return total
 
 
-def _is_small(size: Size) -> bool:
-    return isinstance(size, int) and size < SMALL
+def _round_cost(loop: For, unit: int) -> Size:
+    return _block_cost(loop.body, 2 if loop.vector else unit)
 
 
-# -- stages without sums --------------------------------------------------------------------------------------------
+# -- stages one by one ----------------------------------------------------------------------------------------------
 class _Cut(NamedTuple):
     """A stage that may be cut along an axis, at multiples of so many indices."""
 
@@ -125,51 +144,19 @@ class _Cut(NamedTuple):
     grain: int
 
 
-def split(program: Program, threads: int) -> Program:
-    """The program with everything that has no sums in parts, for several threads."""
-    if threads == 1:
-        return program
-    uses = [stage_uses(stage) for stage in program.stages]
-    shared: dict[Buffer, int] = {}
-    for use in uses:
-        for buffer in use.reads | use.writes:
-            shared[buffer] = shared.get(buffer, 0) + 1
-    foreign = {buffer for buffer, count in shared.items() if count > 1}
-    buffers = {buffer: buffer for buffer in program.buffers}
-    stages: list[Any] = []
-    run: list[_Cut] = []
-
-    def finish() -> None:
-        stages.extend(_split_run(run, threads, buffers, foreign))
-        run.clear()
-
-    for stage in program.stages:
-        cut = _cut(stage, foreign)
-        if cut is None or (run and not _goes_on(run, cut)):
-            finish()
-        if cut is None:
-            stages.append(stage)
-        else:
-            run.append(cut)
-    finish()
-    return Program(tuple(buffers.values()), tuple(stages))
-
-
-def _cut(stage: Any, foreign: set[Buffer]) -> _Cut | None:
+def _cut(stage: Any) -> _Cut | None:
     """How a stage is cut: along its outermost axis."""
-    made = None
     if isinstance(stage, Nest):
         loops = [one for one in stage.body if isinstance(one, For)]
         part = nest_part(stage, loops[0]) if len(loops) == 1 else None
-        if part is not None:
-            made = _Cut(part, loops[0].axis.extent, _GRAIN if loops[0].vector else 1)
-    elif isinstance(stage, Product):
+        return None if part is None else _Cut(part, loops[0].axis.extent, _GRAIN if loops[0].vector else 1)
+    if isinstance(stage, Product):
         axis = next((k for k, size in enumerate(stage.batch) if not _is_one(size)), "n" if _is_one(stage.m) else "m")
         extent = stage.batch[axis] if isinstance(axis, int) else stage.n if axis == "n" else stage.m
-        made = _Cut(product_part(stage, axis, extent), extent, 1 if isinstance(axis, int) else _GRAIN)
-    if made is None or made.part.sums or _is_small(cost(stage)):
-        return None
-    return None if scratch(_touched([made]), (), (), foreign) is None else made
+        return _Cut(product_part(stage, axis, extent), extent, 1 if isinstance(axis, int) else _GRAIN)
+    if isinstance(stage, Along) and stage.outer:
+        return _Cut(along_part(stage), stage.outer[0], _GRAIN if len(stage.outer) == 1 else 1)
+    return None
 
 
 def _is_one(size: Size) -> bool:
@@ -184,6 +171,121 @@ def _touched(cuts: Iterable[_Cut]) -> dict[Buffer, list[Access]]:
     return found
 
 
+def split(program: Program, threads: int) -> Program:
+    """The program with long sums in parts, and for several threads everything else that can be."""
+    return _Splitting(program, threads).run()
+
+
+class _Splitting:
+    """One pass over a program; ``run`` holds stages one behind the other that can share their parts."""
+
+    def __init__(self, program: Program, threads: int) -> None:
+        self.program, self.threads = program, threads
+        uses = [stage_uses(stage) for stage in program.stages]
+        self.touching = Counter(buffer for use in uses for buffer in use.reads | use.writes)
+        self.writing = Counter(buffer for use in uses for buffer in use.writes)
+        self.foreign = {buffer for buffer, count in self.touching.items() if count > 1}
+        self.buffers = {buffer: buffer for buffer in program.buffers}
+        self.stages: list[Any] = []
+        self.waiting: list[_Cut] = []
+
+    def run(self) -> Program:
+        for stage in [one for whole in self.program.stages for one in self._apart(whole)]:
+            cut = self._possible(stage)
+            length = None if cut is None else self._sum_parts(cut)
+            if cut is not None and length is not None:
+                self._finish()
+                self.stages += self._sums(cut, length)
+            elif cut is not None and self._pays(cut):
+                if self.waiting and not _goes_on(self.waiting, cut):
+                    self._finish()
+                self.waiting.append(cut)
+            else:
+                self._finish()
+                self.stages.append(stage)
+        self._finish()
+        return Program(tuple(self.buffers.values()), tuple(self.stages))
+
+    def _possible(self, stage: Any) -> _Cut | None:
+        """How a stage is cut, if its parts may run at once."""
+        cut = _cut(stage)
+        if cut is None or scratch(_touched([cut]), (), cut.part.sums, self.foreign) is None:
+            return None
+        return cut
+
+    # -- sums ------------------------------------------------------------------------------------------------------
+    def _apart(self, stage: Any) -> Sequence[Any]:
+        """A stage that makes something of its sums as two, if the sums can then be cut."""
+        if not isinstance(stage, Nest) or _cut(stage) is not None:
+            return [stage]
+        made: list[Buffer] = []
+
+        def room(dtype: DType, size: int) -> Buffer:
+            made.append(Buffer(f"sums{len(self.buffers) + len(made)}", dtype, size, "temporary"))
+            return made[-1]
+
+        pair = apart(stage, room)
+        cut = None if pair is None else self._possible(pair[0])
+        if pair is None or cut is None or self._sum_parts(cut) is None:
+            return [stage]
+        self.buffers |= {one: one for one in made}
+        return pair
+
+    def _sum_parts(self, cut: _Cut) -> Size | None:
+        """The length of the parts of sums over an axis, whatever the number of threads; None where they stay whole."""
+        sums = cut.part.sums
+        if not sums or not isinstance(cut.part.stage, Nest) or any(self.writing[one] > 1 for one in sums):
+            return None
+        (loop,) = (one for one in cut.part.stage.body if isinstance(one, For))
+        each = _round_cost(loop, 8)
+        if not isinstance(cut.extent, int) and isinstance(each, int) and each < _DEAR:
+            return None
+        block = -(-_PART // max(1, each)) if isinstance(each, int) else 1
+        return common_parts(cut.extent, -(-block // cut.grain) * cut.grain, most_parts(sums))
+
+    def _sums(self, cut: _Cut, length: Size) -> list[Any]:
+        sums = [buffer for buffer in self.buffers if buffer in cut.part.sums]
+        return [*(Fill(one) for one in sums), self._split([cut], length, sums, most_parts(sums))]
+
+    # -- everything else -------------------------------------------------------------------------------------------
+    def _pays(self, cut: _Cut) -> bool:
+        """Whether a stage without sums is worth the effort of several threads."""
+        if self.threads == 1 or cut.part.sums or (isinstance(cut.extent, int) and cut.extent < 2 * cut.grain):
+            return False
+        work = cost(cut.part.stage)
+        return not isinstance(work, int) or work >= SMALL
+
+    def _finish(self) -> None:
+        """Put the waiting stages in parts: some for each thread, so that a slow one holds up little.
+
+        The parts of a product are one for each thread, as every one of them may copy the other operand.
+        """
+        if self.waiting:
+            extent, grain = self.waiting[0].extent, max(cut.grain for cut in self.waiting)
+            packs = any(cut.part.axis == "m" for cut in self.waiting if isinstance(cut.part.stage, Product))
+            most = self.threads if packs else 4 * self.threads
+            length = dims.maximum(1, dims.floordiv(extent + (most * grain - 1), most * grain)) * grain
+            self.stages.append(self._split(self.waiting, length, (), most))
+            self.waiting = []
+
+    def _split(self, cuts: Sequence[_Cut], length: Size, sums: Sequence[Buffer], most: int) -> Split:
+        extent = cuts[0].extent
+        own = scratch(_touched(cuts), (), sums, self.foreign)
+        assert own is not None
+        start, size = dims.local(f"start of {extent}"), dims.local(f"part of {extent}")
+        for buffer in own:
+            self.buffers[buffer] = for_workers(buffer, buffer.size, self.threads)
+        local, adding = {buffer: self.buffers[buffer] for buffer in own}, rooms(sums, most, self.threads)
+        self.buffers |= {room: room for room in adding.values()}
+        writer = PartWriter(local | adding, start, size)
+        stages = tuple(writer.stage(cut.part) for cut in cuts)
+        work: Size = 0
+        for cut in cuts:
+            work = work + cost(cut.part.stage)
+        pairs, taken = tuple(adding.items()), tuple(local.values())
+        return Split(extent, length, start, size, stages, pairs, taken, self.threads, most, work)
+
+
 def _goes_on(run: Sequence[_Cut], cut: _Cut) -> bool:
     """Whether a part of the stage needs, of what the stages before write, only what the same part of those writes."""
     if not same_shape((run[0].extent,), (cut.extent,)):
@@ -194,26 +296,3 @@ def _goes_on(run: Sequence[_Cut], cut: _Cut) -> bool:
         if len(both) > len(own) and any(one.write for one in both) and not all(one.aligned for one in both):
             return False
     return True
-
-
-def _split_run(
-    run: Sequence[_Cut], threads: int, buffers: dict[Buffer, Buffer], foreign: set[Buffer]
-) -> list[Split]:
-    """Stages one behind the other, in parts: some for each thread, so that a slow one holds up little."""
-    if not run:
-        return []
-    extent, grain = run[0].extent, max(cut.grain for cut in run)
-    own = scratch(_touched(run), (), (), foreign)
-    assert own is not None
-    most = 4 * threads
-    length = dims.floordiv(dims.floordiv(extent + (most - 1), most) + (grain - 1), grain) * grain
-    start, size = dims.local(f"start of {extent}"), dims.local(f"part of {extent}")
-    for buffer in own:
-        buffers[buffer] = for_workers(buffer, buffer.size, threads)
-    local = {buffer: buffers[buffer] for buffer in own}
-    writer = PartWriter(local, start, size)
-    work: Size = 0
-    for cut in run:
-        work = work + cost(cut.part.stage)
-    stages = tuple(writer.stage(cut.part) for cut in run)
-    return [Split(extent, length, start, size, stages, (), tuple(local.values()), threads, most, work)]

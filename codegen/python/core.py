@@ -106,9 +106,6 @@ class _Core:
         with f.when(holds(f, status), unlikely=True):
             self.fail(status)
         self.finish(outputs)
-        f.enter("starved")
-        call(f, "PyErr_NoMemory", [], POINTER)
-        f.jump("failed")
         f.enter("failed")  # an exception is set
         self.drop()
         self.inputs.release()
@@ -223,7 +220,8 @@ class _Core:
 
     def workspace(self, needed: Value) -> Value:
         work = call(self.f, "work_take", [external(self.f, "state"), needed], POINTER)
-        require(self.f, self.f.icmp("ne", work, NULL), "starved")
+        with self.f.when(same(self.f, work, NULL), unlikely=True):
+            self.complain(self.f.i64(self.f.sub(0, needed)))
         return work
 
     def give(self, work: Value) -> None:
@@ -265,9 +263,13 @@ class _Core:
 
     def fail(self, status: Value) -> None:
         """Raise the error of a status; a negative one says that an exception is set already."""
+        require(self.f, self.f.icmp("sgt", status, 0), "failed")
+        self.complain(self.f.convert("sext", status, I64))
+
+    def complain(self, status: Value) -> None:
+        """Raise what :class:`~codegen.python.slow_path.Failure` has for a status."""
         f = self.f
-        require(f, f.icmp("sgt", status, 0), "failed")
-        number = call(f, "PyLong_FromLong", [f.convert("sext", status, I64)], POINTER)
+        number = call(f, "PyLong_FromLong", [status], POINTER)
         require(f, f.icmp("ne", number, NULL), "failed")
         failure = f.load(state_word(f, Places.failure), POINTER)
         run(f, "Py_DecRef", call(f, "PyObject_CallOneArg", [failure, number], POINTER))

@@ -15,10 +15,24 @@ import numpy as np
 
 from codegen.python.rules import address
 
-__all__ = ["GIL_BYTES", "NativeCall"]
+__all__ = ["GIL_BYTES", "NativeCall", "NoWorkspaceError", "workspace_text"]
 
 Array = np.ndarray[Any, Any]
 GIL_BYTES = 256 << 10  # about 50 us of memory traffic: from there on, other Python threads may run
+
+
+class NoWorkspaceError(MemoryError):
+    """There is no workspace of the ``needed`` bytes."""
+
+    def __init__(self, needed: int) -> None:
+        self.needed = needed
+        super().__init__(f"a workspace of {needed} bytes")
+
+
+def workspace_text(name: str, needed: int) -> str:
+    """What is said of a call whose workspace does not exist; the largest number stands for what 64 bits do not count."""
+    size = f"{needed / 1e9:.3g} GB" if needed < (1 << 63) - 1 else "more than 64 bits can count"
+    return f"{name}(): no memory for a workspace of {size}"
 
 
 class NativeCall:
@@ -65,4 +79,7 @@ class NativeCall:
             kept = self._blocks.pop()  # one step: no other thread gets the same
         except IndexError:
             kept = np.empty(0, np.uint8)
-        return kept if kept.size >= needed + 64 else np.empty(needed + 64, np.uint8)
+        try:
+            return kept if kept.size >= needed + 64 else np.empty(needed + 64, np.uint8)
+        except (MemoryError, ValueError):  # the latter beyond 2**63
+            raise NoWorkspaceError(needed) from None

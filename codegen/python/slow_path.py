@@ -17,13 +17,21 @@ import numpy as np
 from codegen.python import rules
 from codegen.python.core import Options
 from codegen.python.keywords import arrange
-from codegen.python.native_call import NativeCall
+from codegen.python.native_call import NativeCall, NoWorkspaceError, workspace_text
 from codegen.python.rules import InputError
 from codegen.python.sizes import interface_of
 from codegen.python.trampoline import raised
 from codegen.python.variables import Guards
 from codegen.signature import KernelSpec
-from symgrad.errors import CompileError, KernelIndexError, KernelInputError, NonFiniteError, ShapeError, SymgradError
+from symgrad.errors import (
+    CompileError,
+    KernelIndexError,
+    KernelInputError,
+    KernelMemoryError,
+    NonFiniteError,
+    ShapeError,
+    SymgradError,
+)
 from symgrad.node import Node
 
 __all__ = ["Code", "Failure", "Owner"]
@@ -44,7 +52,7 @@ _ERRORS = {"index": KernelIndexError, "shape": ShapeError, "finite": NonFiniteEr
 
 
 class Failure:
-    """Raises the error that a status stands for."""
+    """Raises the error that a status stands for; a negative one stands for a workspace of so many bytes."""
 
     __slots__ = ("_spec",)
 
@@ -53,6 +61,9 @@ class Failure:
 
     def __call__(self, status: int) -> NoReturn:
         messages = self._spec.messages
+        if status < 0:
+            hint = "give fewer elements at a time, or free memory"
+            raise KernelMemoryError(workspace_text(self._spec.name, -status), hint=hint)
         if not 1 <= status <= len(messages):
             raise SymgradError(f"{self._spec.name}() returned the unknown status {status}")
         message = messages[status - 1]
@@ -141,12 +152,20 @@ class Owner:
     def _by_ctypes(self, inputs: Sequence[Array], sizes: Sequence[int], results: Sequence[Array] | None) -> Any:
         outputs = rules.as_results(self.interface, None, sizes, {}) if results is None else results
         with self.guards.held():
-            status = self.native([*inputs, *self.variables, *outputs], sizes, self.options.gil)
+            status = self._native([*inputs, *self.variables, *outputs], sizes)
         if status:
             self.failure(status)
         made = [array if array.ndim else array[()] for array in outputs]
         whole = tuple(made) if self.options.returns_tuple else made[0]
         return whole if self.assemble is None or results is not None else self.assemble(whole)
+
+
+    def _native(self, arrays: Sequence[Array], sizes: Sequence[int]) -> int:
+        """The status of the kernel's function; negative: there is no workspace."""
+        try:
+            return self.native(arrays, sizes, self.options.gil)
+        except NoWorkspaceError as error:
+            return -error.needed
 
 
 def _checked_variables(spec: KernelSpec, arrays: Sequence[Array]) -> tuple[Array, ...]:

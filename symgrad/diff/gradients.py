@@ -15,6 +15,7 @@ from symgrad.diff.heads import Head, materialize
 from symgrad.diff.ledger import Ledger
 from symgrad.diff.reverse import Reverse, differentiable
 from symgrad.diff.rules import Rules
+from symgrad.dims import Size
 from symgrad.errors import DTypeError, GradientError, ShapeError, SymgradError, UnconnectedGradientError
 from symgrad.node import Node, topological
 from symgrad.ops.coerce import shape_text
@@ -166,11 +167,17 @@ def pushforward(ys: Any, xs: Any, tangents: Any) -> list[Any]:
 
 
 # -- Jacobians ------------------------------------------------------------------------------------------------------
-def choose_mode(y: Any, x: Any) -> str:
-    """Forward mode where it needs no more directions than reverse mode has heads, and for dynamic results."""
-    rows, columns = y.type.size, x.type.size
+_FEW = 16  # directions of a small problem, whose operations are written out
+
+
+def choose_mode(rows: Size, columns: Size) -> str:
+    """Forward mode where it needs fewer directions than reverse mode has heads, and for dynamic results.
+
+    Of few directions it may need twice as many: what is zero in a direction costs nothing, and a direction costs less
+    than a head does.
+    """
     if isinstance(rows, int) and isinstance(columns, int):
-        return "forward" if columns < rows else "reverse"
+        return "forward" if columns < rows or (rows > 1 and columns <= min(2 * rows, _FEW)) else "reverse"
     return "forward" if isinstance(columns, int) else "reverse"
 
 
@@ -200,7 +207,7 @@ def jacobian(y: Any, x: Any, mode: str = "auto") -> Any:
     (y,), (x,) = listed(y, "jacobian"), listed(x, "jacobian")
     if not differentiable(y):
         raise DTypeError(f"jacobian: a result of element type {y.type.dtype} has no derivative", where=user_line())
-    forward = (choose_mode(y, x) if mode == "auto" else mode) == "forward"
+    forward = (choose_mode(y.type.size, x.type.size) if mode == "auto" else mode) == "forward"
     ledger = Ledger()
     with observed(ledger):
         made = (_forward_jacobian if forward else _reverse_jacobian)(y, x, ledger)

@@ -376,7 +376,9 @@ def _define_power_log(inputs: Sequence[Node], attrs: PowerLogAttrs) -> Any:
 
 
 def _evaluate_power_log(attrs: PowerLogAttrs, x: Any, y: Any) -> Any:
-    return _masked_product(np.power(x, y), np.log(x) ** attrs.order)
+    whole = np.power(x, y)
+    with np.errstate(invalid="ignore"):
+        return np.where(whole == 0, whole.dtype.type(0), whole * np.log(x) ** attrs.order)
 
 
 def _power_log_partial(node: Node, i: int) -> Any:

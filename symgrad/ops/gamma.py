@@ -7,7 +7,7 @@ their series.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from symgrad.node import Node
 from symgrad.opdef import Constant
@@ -24,11 +24,15 @@ from symgrad.ops.elementwise import (
     gammaln,
     greater,
     greater_equal,
+    isfinite,
     isnan,
     less,
+    less_equal,
     log,
     log1p,
     logical_and,
+    logical_not,
+    logical_or,
     maximum,
     minimum,
     multiply,
@@ -79,24 +83,54 @@ def _stirling(x: Any) -> Any:
     return multiply(total, inverse)
 
 
+class _Mirrored(NamedTuple):
+    """Arguments of the same beta function but for a sign, and where it is infinite whatever they are.
+
+    Where an argument is an integer n ≤ 0, the function is finite for integers 0 < k < 1 - n only: (-1)^k B(1 - n - k, k).
+    """
+
+    a: Any
+    b: Any
+    sign: Any
+    infinite: Any
+
+
+def _mirrored(a: Any, b: Any) -> _Mirrored:
+    first, second = (logical_and(less_equal(one, 0), equal(one, floor(one))) for one in (a, b))
+    point, other = where(first, a, b), where(first, b, a)
+    mirror = subtract(1.0, add(point, other))
+    inside = logical_and(logical_and(greater(other, 0), greater(mirror, 0)), isfinite(mirror))
+    whole = logical_and(equal(other, floor(other)), inside)
+    pole = logical_or(first, second)
+    moved = logical_and(pole, whole)
+    sign = where(moved, subtract(1.0, multiply(2.0, remainder(where(moved, other, 0.0), 2.0))), 1.0)
+    return _Mirrored(where(moved, mirror, a), where(moved, other, b), sign, logical_and(pole, logical_not(whole)))
+
+
 def _betaln(inputs: tuple[Node, ...], attrs: Any) -> Any:
-    """log Γ(a) + log Γ(b) - log Γ(a + b); where the last two are large, their difference is formed from their series."""
-    a, b = inputs
+    a, b, _, infinite = _mirrored(*inputs)
     small, large = minimum(a, b), maximum(a, b)
-    apart = logical_and(greater(small, 0), greater_equal(large, _LARGE))
+    endless = where(greater(small, 0), -math.inf, large)
+    return where(infinite, math.inf, where(equal(large, math.inf), endless, _difference(small, large)))
+
+
+def _difference(small: Any, large: Any) -> Any:
+    """log Γ(a) + log Γ(b) - log Γ(a + b); where the last two are large, their difference is formed from their series."""
+    apart = logical_and(greater_equal(large, _LARGE), greater_equal(add(small, large), _LARGE))
     b0 = where(apart, large, _LARGE)
     a0 = where(apart, small, 1.0)
     total = add(a0, b0)
     logarithms = add(multiply(subtract(b0, 0.5), log1p(divide(a0, b0))), multiply(a0, log(total)))
     series = add(gammaln(a0), add(subtract(a0, logarithms), subtract(_stirling(b0), _stirling(total))))
-    return where(apart, series, subtract(add(gammaln(a), gammaln(b)), gammaln(add(a, b))))
+    return where(apart, series, subtract(add(gammaln(small), gammaln(large)), gammaln(add(small, large))))
 
 
 def _beta(inputs: tuple[Node, ...], attrs: Any) -> Any:
-    a, b = inputs
+    a, b, sign, infinite = _mirrored(*inputs)
     signs = [gammasgn(one) for one in (a, b, add(a, b))]
     first, second, both = (where(isnan(one), 1.0, one) for one in signs)
-    return multiply(multiply(multiply(first, second), both), exp(betaln(a, b)))
+    product = multiply(multiply(sign, first), multiply(second, both))
+    return where(infinite, math.inf, multiply(product, exp(betaln(*inputs))))
 
 
 def _digamma_difference(node: Node, i: int) -> Any:

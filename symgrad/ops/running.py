@@ -130,7 +130,7 @@ def recurrence(a: Any, b: Any, axis: int = -1) -> Any:
 
     Returns
     -------
-    expression of their common shape and floating type
+    expression of their common shape and type
 
     Examples
     --------

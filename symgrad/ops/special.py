@@ -252,7 +252,7 @@ xlog1py = declare(
 
 def _entr(inputs: tuple[Node, ...], attrs: Any) -> Any:
     x = inputs[0]
-    return where(less(x, 0), -math.inf, negative(xlogy(x, x)))
+    return where(less(x, 0), -math.inf, xlogy(negative(x), x))
 
 
 def _entr_partial(node: Node, i: int) -> Any:

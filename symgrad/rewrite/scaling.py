@@ -79,6 +79,8 @@ def _product(node: Any, movable: Movable) -> Any:
     if own is not None:  # a number times something: only where that has a factor too
         inner = _split(own[1], movable)
         return None if inner is None else _times(own[0] * inner[0], inner[1])
+    if a is b:
+        movable = _is_small_power  # a square keeps its argument, which exp(-x**2) shares with erf(x)
     for one, other, first in ((a, b, True), (b, a, False)):
         found = _split(one, movable)
         if found is not None:
@@ -100,8 +102,8 @@ def _quotient(node: Any, movable: Movable) -> Any:
     return None if found is None else _times(1 / found[0], ops.divide(a, found[1]))
 
 
-def _square(node: Any, movable: Movable) -> Any:
-    found = _split(node.inputs[0], movable)
+def _square(node: Any, _: Movable) -> Any:
+    found = _split(node.inputs[0], _is_small_power)
     return None if found is None else _times(found[0] * found[0], ops.square(found[1]))
 
 

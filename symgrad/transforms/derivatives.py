@@ -184,7 +184,8 @@ def jacobian(
     argnums : int or tuple of int, or expression
         For an expression ``y``: the expression ``x``.
     mode : {"auto", "forward", "reverse"}
-        One pass per element of the argument, or per element of the result; auto takes the smaller number.
+        One pass per element of the argument, or per element of the result; auto takes the smaller number, and forward
+        mode also for up to 16 and twice as many elements of the arguments.
     has_aux : bool
         The function returns ``(result, aux)``.
     allow_int : bool
@@ -209,11 +210,21 @@ def jacobian(
         chosen = _chosen(parameters, arguments, argnums, "jacobian", allow_int)
         made, aux = _called(function, parameters, arguments, has_aux, "jacobian")
         outputs, structure = as_outputs(made, "jacobian")
-        rows = [unflatten(chosen.structure, [expressions.jacobian(y, x, mode) for x in chosen.nodes]) for y in outputs]
+        own = _mode(outputs, chosen.nodes) if mode == "auto" else mode
+        rows = [unflatten(chosen.structure, [expressions.jacobian(y, x, own) for x in chosen.nodes]) for y in outputs]
         found = unflatten(structure, rows)
         return (found, aux) if has_aux else found
 
     return Transform(function, rule, "jacobian")
+
+
+def _mode(outputs: Sequence[Any], inputs: Sequence[Any]) -> str:
+    """One mode for all results and arguments, so that their derivatives share what they compute."""
+    sizes = [[one.type.size for one in nodes] for nodes in (outputs, inputs)]
+    if not all(isinstance(size, int) for some in sizes for size in some):
+        return "auto"
+    rows, columns = map(sum, sizes)
+    return expressions.choose_mode(rows, columns)
 
 
 def hessian(function: Any, argnums: Any = 0, has_aux: bool = False, allow_int: bool = False) -> Any:

@@ -3,63 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from op_cases import BY_HAND, cases_of, point_of, variables_of
 
 import symgrad as sg
 from codegen.driver import compile_body
 from codegen.target import TARGETS, find_target
-from symgrad import ops, types
-from symgrad.backend import find_backend
 from symgrad.errors import CompileError
 from symgrad.node import apply, topological
 from symgrad.opdef import REGISTRY, Kind
-from symgrad.ops.source import parameter
-
-find_backend("llvm")  # registers everything that registers anything
 
 
 class Case(NamedTuple):
     """A result that holds the operation, its inputs and its variables."""
 
     output: Any
-    inputs: tuple[Any, ...]
-    variables: tuple[Any, ...] = ()
-
-
-X = sg.symbol("x", ("n",))
-W = sg.variable("lowering_w", [1.0, 2.0])
-
-
-@sg.custom_gradient
-def _square_and_cube(x: Any) -> Any:
-    return (x * x, x * x * x), lambda square, cube: square + cube
-
-
-# Operations that samples cannot make: placeholders, sizes, and what holds Python functions.
-BY_HAND: dict[str, Callable[[], Case]] = {
-    "symbol": lambda: Case(X, (X,)),
-    "parameter": lambda: (lambda p: Case(p, (p,)))(parameter("p", X.type)),
-    "variable": lambda: Case(W, (), (W,)),
-    "dim_value": lambda: Case(ops.dim_value(sg.dim("n")), (X,)),
-    "custom_gradient": lambda: Case(_square_and_cube(X)[0], (X,)),
-    "callback": lambda: Case(sg.callback(np.negative, X, X), (X,)),
-    "stateless_callback": lambda: Case(sg.callback(np.negative, X, X, stateful=False), (X,)),
-    "item": lambda: Case(_square_and_cube(X)[1], (X,)),
-}
+    inputs: Sequence[Any]
+    variables: Sequence[Any] = ()
 
 
 def case_of(name: str) -> Case:
-    if name in BY_HAND:
-        return BY_HAND[name]()
-    op = REGISTRY[name]
-    sample = next(iter(op.samples(np.random.default_rng(3))))
-    arrays = [np.asarray(array) for array in sample.arrays]
-    inputs = tuple(parameter(f"x{k}", types.of(types.as_dtype(a.dtype), a.shape)) for k, a in enumerate(arrays))
-    return Case(apply(op, inputs, sample.attrs), inputs)
+    point = point_of(cases_of(REGISTRY[name])[0])
+    return Case(point.node, point.inputs, variables_of(point.node))
 
 
 def code(case: Case, target: str) -> Any:

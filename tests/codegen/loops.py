@@ -15,18 +15,20 @@ from codegen.lower.partition import Lowered, Request, partition
 from symgrad import dims
 
 
-def lower(outputs: Sequence[Any], inputs: Sequence[Any], updates: Sequence[tuple[Any, Any]] = ()) -> Lowered:
+def lower(
+    outputs: Sequence[Any], inputs: Sequence[Any], updates: Sequence[tuple[Any, Any]] = (), threads: int = 1
+) -> Lowered:
     """The program of expressions of the inputs."""
     values = canonical([*outputs, *(value for _, value in updates)]).outputs
     count = len(outputs)
     variables = tuple(variable for variable, _ in updates)
     pairs = tuple(zip(variables, values[count:], strict=True))
     lowered = partition(Request(tuple(values[:count]), tuple(inputs), variables, pairs))
-    return lowered._replace(program=finish(lowered.program))
+    return lowered._replace(program=finish(lowered.program, threads=threads))
 
 
-def program_of(outputs: Sequence[Any], inputs: Sequence[Any]) -> Program:
-    return lower(outputs, inputs).program
+def program_of(outputs: Sequence[Any], inputs: Sequence[Any], threads: int = 1) -> Program:
+    return lower(outputs, inputs, threads=threads).program
 
 
 def sizes_of(inputs: Sequence[Any], arrays: Sequence[Any]) -> dict[Any, int]:
@@ -40,9 +42,11 @@ def sizes_of(inputs: Sequence[Any], arrays: Sequence[Any]) -> dict[Any, int]:
     return found
 
 
-def interpret(outputs: Sequence[Any], inputs: Sequence[Any], arrays: Sequence[Any]) -> tuple[int, list[np.ndarray]]:
+def interpret(
+    outputs: Sequence[Any], inputs: Sequence[Any], arrays: Sequence[Any], threads: int = 1
+) -> tuple[int, list[np.ndarray]]:
     """Status and results of the program, run by the loop IR's interpreter."""
-    program = program_of(outputs, inputs)
+    program = program_of(outputs, inputs, threads)
     sizes = sizes_of(inputs, arrays)
     memory = {("input", k): np.ascontiguousarray(a) for k, a in enumerate(arrays)}
     results = []

@@ -166,6 +166,27 @@ def test_packed_blocks(transposed_a: bool, transposed_b: bool, known: str) -> No
         check(element, m, n, k, a, b, known, native(), accumulate=transposed_a)
 
 
+@pytest.mark.parametrize("target", RUNNABLE, ids=lambda target: target.name)
+@pytest.mark.parametrize("accumulate", [False, True])
+def test_few_columns(target: Target, accumulate: bool) -> None:
+    """Lanes along the rows of C, or along k: every number of columns and of rows left over, any B."""
+    for element in (DOUBLE, FLOAT, I64, I32):
+        for m, n, k in ((1, 3, 160), (7, 5, 133), (20, 10, 200), (37, 2, 9), (64, 11, 150)):
+            for b_strides in ((n, 1), (1, k + 1), (2 * n, 2)):
+                for a_strides in ((k + 1, 1), (1, m + 2)):
+                    check(element, m, n, k, a_strides, b_strides, "nks", target, accumulate=accumulate)
+            check(element, m, n, k, (k, 1), (n, 1), "mnks", target, accumulate=accumulate)
+
+
+def test_few_columns_do_not_depend_on_the_number_of_rows() -> None:
+    rng = np.random.default_rng(4)
+    x, y = rng.standard_normal((11, 203)), rng.standard_normal((203, 5))
+    whole = result(Product(FLOAT, None, 5, 203, (203, 1), (5, 1), 5), x, y)
+    for rows in (1, 2, 5):
+        fixed = Product(FLOAT, rows, 5, 203, (203, 1), (5, 1), 5)
+        np.testing.assert_array_equal(result(fixed, x[:rows], y), whole[:rows])
+
+
 def test_several_blocks_of_columns() -> None:
     check(DOUBLE, 30, 1100, 520, (520, 1), (1100, 1), "s", native())
     check(FLOAT, 30, 2100, 20, (20, 1), (1, 20), "mnks", native())

@@ -46,6 +46,8 @@ def products(element: Type) -> Iterator[Product]:
     yield Product(element, None, 1, None, (None, 1), (1, 1), 1)
     yield Product(element, 1, None, None, (None, 1), (None, 1), None)
     yield Product(element, None, None, 1, (1, 1), (None, 1), None)
+    yield Product(element, None, 3, None, (1, None), (3, 1), 3)
+    yield Product(element, None, 5, 300, (300, 1), (5, 1), 5)
 
 
 def test_every_way_is_chosen() -> None:
@@ -58,6 +60,9 @@ def test_every_way_is_chosen() -> None:
         Product(DOUBLE, n, 1, n, (1, n), (n, n), 1): Way.SWAPPED_SWEEPS,
         Product(DOUBLE, n, n, 1, (n, n), (n, 1), n): Way.OUTER,
         Product(DOUBLE, 4, 4, 4, (4, 1), (4, 1), 4): Way.SMALL,
+        Product(DOUBLE, n, 3, n, (1, n), (3, 1), 3): Way.NARROW_COLUMNS,
+        Product(DOUBLE, n, 3, 100, (100, 1), (3, 1), 3): Way.NARROW_ROWS,
+        Product(DOUBLE, 1, 3, 100, (100, 1), (3, 1), 3): Way.NARROW_ROWS,
         Product(DOUBLE, n, n, n, (n, 1), (n, 1), n): Way.BLOCKED,
     }
     assert {product: choose.way(product.canonical, target) for product in expected} == expected

@@ -10,7 +10,7 @@ from comparing import assert_same
 from loops import interpret, lower, program_of
 
 import symgrad as sg
-from codegen.lower.loopir import For, Nest, Scatter, Store, statements, text
+from codegen.lower.loopir import For, Load, Nest, Scatter, Store, statements, text
 from symgrad import types
 from symgrad.backend import find_backend
 from symgrad.errors import CompileError
@@ -170,3 +170,15 @@ def test_long_straight_code_is_cut(rng):
         want = np.sin(want) + 0.001 * k
     assert status == 0
     np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
+def test_axes_around_matrices_are_loops():
+    """Heads and batches of attention are not written out; components of vectors, which are combined, are."""
+    heads = sg.symbol("heads_of_attention", (4, 8, 100, 100))
+    weights = np.exp(heads) / np.sum(np.exp(heads), axis=-1, keepdims=True)
+    (nest,) = program_of([weights], [heads]).stages
+    assert sum(isinstance(one, Load) for one in statements(nest.body)) < 8
+    points = sg.symbol("points_by_component", (3, 100))
+    gaps = points[:, :, None] - points[:, None, :]
+    (nest,) = program_of([np.sum(gaps**2, axis=0)], [points]).stages
+    assert sum(isinstance(one, Load) for one in statements(nest.body)) == 6

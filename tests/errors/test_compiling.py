@@ -85,6 +85,18 @@ CONNECT = "sg.why(y, x) says why; sg.gradients(..., unconnected='zero') gives ze
             "threads=1",
         ),
         Refusal(
+            lambda: sg.compile(A, [A], threads=True),
+            CompileError,
+            "compile: threads=True is not a positive integer",
+            "threads=1",
+        ),
+        Refusal(
+            lambda: sg.compile(A, [A], threads=1000),
+            CompileError,
+            "compile: threads=1000 is more than 256",
+            "one for each processor: threads=os.cpu_count()",
+        ),
+        Refusal(
             lambda: sg.compile(A, [A], target="z80"),
             CompileError,
             "no target is named 'z80'",

@@ -1,0 +1,162 @@
+"""Products with few columns.  In: operands inside the product's function.  Out: its code.
+
+A register tile has its lanes along the columns of C; with ten columns, a third of the lanes or more would be empty.
+Here the lanes are along the other axis of A whose elements are contiguous, and every column has accumulators of its own:
+
+* ``columns``: columns of A are contiguous.  Lanes are rows of C, which are put together in registers before they are
+  stored.  Every element is one chain over ascending k, as in a register tile.
+* ``rows``: rows of A are contiguous and long.  Lanes are along k, B is turned once, and the lanes of all accumulators of
+  a row are added up together.  Every element is a sum of partial sums in a fixed order, the same for every row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from codegen.gemm.columns import Strip, masked_strip, multiply_add, sweep_columns
+from codegen.gemm.product import Operands
+from codegen.llvm.builder import Function, Int
+from codegen.llvm.rows import load_rows, store_rows
+from codegen.llvm.types import Type, Value, constant
+
+__all__ = ["emit_columns", "emit_rows", "rows_workspace"]
+
+ROWS = 2  # of A, which share each load of B
+
+
+def emit_columns(f: Function, element: Type, x: Operands, *, accumulate: bool) -> None:
+    """``C (+)= A B`` for a known number of columns, where ``a_row`` is 1."""
+    assert isinstance(x.n, int)
+    columns = range(x.n)
+
+    def block(i: Int, strip: Strip) -> None:
+        kind = strip.kind
+        rows = [
+            f.gep(x.c, f.mul(_inside(f, f.add(i, lane), x.m, strip), x.c_row), element) for lane in range(kind.lanes)
+        ]
+        starts = load_rows(f, rows, len(columns), element) if accumulate else [constant(0, kind)] * len(columns)
+        source = f.gep(x.a, i, element)
+        with f.loop(0, x.k, 1, starts) as loop:
+            a = strip.load(f, f.gep(source, f.mul(loop.index, x.a_col), element))
+            row = f.gep(x.b, f.mul(loop.index, x.b_row), element)
+            factors = [f.load(f.gep(row, f.mul(j, x.b_col), element), element) for j in columns]
+            loop.next = [
+                multiply_add(f, a, f.splat(factor, kind.lanes), total)
+                for factor, total in zip(factors, loop.values, strict=True)
+            ]
+        store_rows(f, rows, loop.values, _guard(f, strip))
+
+    sweep_columns(f, element, 0, x.m, block)
+
+
+def _inside(f: Function, row: Int, count: Int, strip: Strip) -> Int:
+    """The row, or the last one instead of those beyond it."""
+    return row if strip.mask is None else f.minimum(row, f.sub(count, 1))
+
+
+def _guard(f: Function, strip: Strip) -> Callable[[int, Callable[[], None]], None]:
+    def guarded(lane: int, store: Callable[[], None]) -> None:
+        if strip.mask is None or lane == 0:
+            store()
+        elif isinstance(strip.count, int):
+            if lane < strip.count:
+                store()
+        else:
+            with f.when(f.icmp("sgt", strip.count, lane)):
+                store()
+
+    return guarded
+
+
+# -- lanes along k --------------------------------------------------------------------------------------------------
+def rows_workspace(n: int, k: int, lanes: int) -> int:
+    """Elements of the turned B: each column padded with zeros to whole vectors."""
+    return n * -(-k // lanes) * lanes
+
+
+def emit_rows(f: Function, element: Type, x: Operands, *, accumulate: bool, most: int) -> None:
+    """``C (+)= A B`` for known numbers of columns and of k, where ``a_col`` is 1; ``most`` accumulators fit."""
+    assert isinstance(x.n, int)
+    assert isinstance(x.k, int)
+    lanes = f.target.lanes(element.bits)
+    length = -(-x.k // lanes) * lanes
+    _turn(f, element, x, lanes, length)
+    group = min(x.n, lanes, most // ROWS)
+    count = -(-x.n // group)
+    group = -(-x.n // count)  # equal groups
+    with f.loop(0, x.m, ROWS) as loop:
+        rows = [loop.index, f.minimum(f.add(loop.index, 1), f.sub(x.m, 1))]  # beyond the last row is the last row again
+        for first in range(0, x.n, group):
+            _products(f, element, x, rows, range(first, min(first + group, x.n)), length, accumulate)
+
+
+def _turn(f: Function, element: Type, x: Operands, lanes: int, length: int) -> None:
+    """The columns of B one behind the other in the workspace."""
+    assert isinstance(x.n, int)
+    assert isinstance(x.k, int)
+    for j in range(x.n):
+        for q in range(x.k, length):
+            f.store(constant(0, element), f.gep(x.work, j * length + q, element))
+    with f.loop(0, x.k) as loop:
+        source = f.gep(x.b, f.mul(loop.index, x.b_row), element)
+        for j in range(x.n):
+            value = f.load(f.gep(source, f.mul(j, x.b_col), element), element)
+            f.store(value, f.gep(f.gep(x.work, j * length, element), loop.index, element))
+
+
+def _products(
+    f: Function, element: Type, x: Operands, rows: Sequence[Int], columns: range, length: int, accumulate: bool
+) -> None:
+    """Some columns of some rows of C."""
+    assert isinstance(x.k, int)
+    lanes = f.target.lanes(element.bits)
+    kind = element.with_lanes(lanes)
+    sources = [f.gep(x.a, f.mul(row, x.a_row), element) for row in rows]
+    whole = x.k // lanes * lanes
+    totals = [constant(0, kind)] * (len(rows) * len(columns))
+
+    def step(k: Int, strip: Strip, before: Sequence[Value]) -> list[Value]:
+        a = [strip.load(f, f.gep(source, k, element)) for source in sources]
+        b = [f.load(f.gep(f.gep(x.work, j * length, element), k, element), kind) for j in columns]
+        pairs = [(one, other) for one in a for other in b]
+        return [multiply_add(f, *pair, total) for pair, total in zip(pairs, before, strict=True)]
+
+    with f.loop(0, whole, lanes, totals) as loop:
+        loop.next = step(loop.index, Strip(0, kind, None, lanes), loop.values)
+    totals = loop.values
+    if whole < x.k:
+        totals = step(whole, masked_strip(f, 0, kind, x.k - whole), totals)
+    strip = masked_strip(f, 0, kind, len(columns)) if len(columns) < lanes else Strip(0, kind, None, lanes)
+    sums = [_sums(f, totals[r * len(columns) : (r + 1) * len(columns)], lanes) for r in range(len(rows))]
+    targets = [f.gep(f.gep(x.c, f.mul(row, x.c_row), element), columns[0], element) for row in rows]
+    if accumulate:  # every row is read before one is written: the last one may be there twice
+        before = [strip.load(f, target) for target in targets]
+        sums = [_plus(f, one, other) for one, other in zip(before, sums, strict=True)]
+    for own, target in zip(sums, targets, strict=True):
+        strip.store(f, own, target)
+
+
+def _sums(f: Function, vectors: Sequence[Value], lanes: int) -> Value:
+    """A vector whose lane j is the sum over the lanes of vector j: pairs exchange lanes and are added, level by level."""
+    level: list[Value | None] = [*vectors, *[None] * (lanes - len(vectors))]
+    distance = 1
+    while distance < lanes:
+        low = [lane if not lane & distance else lanes + lane - distance for lane in range(lanes)]
+        high = [lane + distance if not lane & distance else lanes + lane for lane in range(lanes)]
+        following: list[Value | None] = []
+        for a, b in zip(level[::2], level[1::2], strict=True):
+            if a is None:
+                following.append(None)
+                continue
+            other = a if b is None else b
+            left, right = f.shuffle(a, other, low), f.shuffle(a, other, high)
+            following.append(_plus(f, left, right))
+        level = following
+        distance *= 2
+    (total,) = level
+    assert total is not None
+    return total
+
+
+def _plus(f: Function, a: Value, b: Value) -> Value:
+    return f.fadd(a, b) if a.type.is_float else f.binary("add", a, b)
