@@ -69,7 +69,8 @@ class LlvmBackend:
         bodies = [(compile_request(request, request.name), request) for request in requests]
         for body, request in bodies:
             refuse_in_files(body.calls, [*request.graph.outputs, *(value for _, value in request.updates)])
-        kernels = [(replace(body.spec, kink=request.kink, threads=body.threads), body.object) for body, request in bodies]
+        specs = [replace(body.spec, kink=request.kink, threads=body.threads) for body, request in bodies]
+        kernels = [(spec, body.object) for spec, (body, _) in zip(specs, bodies, strict=True)]
         return write_library(directory, name, kernels, target, kinds)
 
 

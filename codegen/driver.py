@@ -107,7 +107,7 @@ def compile_body(
         module, arena = emit_kernel(program, spec, target, "contract" in fastmath, threads)
         text = module.text()
         watch.lap("llvm text")
-    obj = compile_module(module, target, _level(text))
+    obj = compile_module(module, target)
     watch.lap("machine code")
     used = max((stage.workers for stage in program.stages if isinstance(stage, Split)), default=1)
     return Compiled(spec, text, obj, program, arena.size, watch.seconds, target, lowered.calls, used)
@@ -125,9 +125,3 @@ class _Stopwatch:
         self.seconds[stage] = now - self._start
         self._start = now
 
-
-_HUGE = 4_000_000  # characters of LLVM text beyond which quick code generation is chosen
-
-
-def _level(text: str) -> int:
-    return 2 if len(text) < _HUGE else 1

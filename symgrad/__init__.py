@@ -62,6 +62,7 @@ from symgrad.ops import (
     where,
     zeros,
 )
+from symgrad.ops import total as sum
 from symgrad.optim import (
     clip_by_average_norm,
     clip_by_global_norm,
@@ -163,6 +164,7 @@ __all__ = [
     "special",
     "stack",
     "stop_gradient",
+    "sum",
     "symbol",
     "symbols",
     "value_and_grad",

@@ -13,6 +13,7 @@ import secrets
 import struct
 import sys
 import time
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
@@ -42,7 +43,7 @@ class Store:
 
     def __init__(self, directory: Path, bound: int) -> None:
         self.directory, self.bound = directory, bound
-        self._size: int | None = None  # of all entries, once they have been counted
+        self._written = 0  # bytes since the entries were counted
         self._counting = Lock()
 
     def find(self, key: bytes) -> list[bytes] | None:
@@ -80,19 +81,24 @@ class Store:
                 temporary.unlink(missing_ok=True)
         except OSError:
             return False
-        self._bounded(len(data))
+        self._bounded(len(data), key)
         return True
 
     def _place(self, key: bytes) -> Path:
         return self.directory / f"{key.hex()}{_SUFFIX}"
 
-    def _bounded(self, added: int) -> None:
-        """Count what was added; throw away what was not used for longest where it is too much."""
+    def _bounded(self, added: int, key: bytes) -> None:
+        """Throw away what was not used for longest where it is too much.
+
+        Counting takes some microseconds an entry, so it waits for a 64th of the bound to be written, by one process or, on
+        the average, by many: one write in 256 counts anyway.
+        """
         with self._counting:
-            if self._size is not None:
-                self._size += added
-            if self._size is None or self._size > self.bound:
-                self._size = _shrunk(self.directory, self.bound)
+            self._written += added
+            if key[0] and self._written < self.bound // 64:
+                return
+            self._written = 0
+        _shrink(self.directory, self.bound)
 
 
 def _sections(key: bytes, data: bytes) -> list[bytes] | None:
@@ -120,8 +126,8 @@ def _is_private(directory: Path) -> bool:
     return os.name == "nt" or (state.st_uid == os.geteuid() and not state.st_mode & 0o022)
 
 
-def _shrunk(directory: Path, bound: int) -> int:
-    """Bytes of all entries, after the oldest went if they were more than the bound; remains of broken writes go too."""
+def _shrink(directory: Path, bound: int) -> None:
+    """Remove the oldest entries if all are more than the bound, and what broken writes have left."""
     entries, now = [], time.time()
     try:
         with os.scandir(directory) as listing:
@@ -134,14 +140,13 @@ def _shrunk(directory: Path, bound: int) -> int:
     except OSError:  # another process was faster; it is counted again next time
         pass
     total = sum(size for _, size, _ in entries)
-    if total <= bound:
-        return total
+    kept = bound * _KEPT if total > bound else bound
     for _, size, path in sorted(entries):
-        if total <= bound * _KEPT:
+        if total <= kept:
             break
-        Path(path).unlink(missing_ok=True)
+        with suppress(OSError):
+            os.unlink(path)
         total -= size
-    return total
 
 
 # -- settings -------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Work along one axis: running sums, sorting, searching.  In: stages of the loop IR.  Out: code in the kernel's body.
+"""Work along one axis: running sums, accurate sums, sorting, searching.  In: stages of the loop IR.  Out: code in the kernel's body.
 
 Running results are carried in a register; where the innermost outer axis is contiguous, its elements are the lanes.
 Sorting and searching compare *keys*, int64 numbers in the order of the elements with NaN last and both zeros equal.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from codegen.emit.summation import SUMS, sum_function
 from codegen.llvm.builder import Function, Int
 from codegen.llvm.types import BYTE, I64, POINTER, Type, Value, constant
 from codegen.lower.loopir import Along, View
@@ -69,6 +70,9 @@ def _routine(
         f.call(_sort(f, elements[0]), [*places, pointers[stage.room.name], *numbers])
     elif stage.routine.startswith("search"):
         _search(f, stage.routine == "search_right", places, elements, strides[0], size)
+    elif stage.routine in SUMS:
+        name = sum_function(f.module, stage.routine, elements[0].with_lanes(lanes), strides[0] == 1)
+        f.call(name, [*places, *(f.i64(one) for one in (strides[0], size, lanes if count is None else count))])
     else:
         _run(f, stage.routine, places, [one.with_lanes(lanes) for one in elements], strides, size, count)
 

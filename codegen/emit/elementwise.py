@@ -16,7 +16,7 @@ from codegen.llvm.types import Type, Value, constant, vector
 from symgrad.errors import CompileError
 from symgrad.types import BOOL, DType
 
-__all__ = ["LOWERED", "combine", "emit_angles", "emit_operation", "neutral", "value_type"]
+__all__ = ["LOWERED", "call_operation", "combine", "emit_angles", "emit_operation", "neutral", "value_type"]
 
 _ELEMENTS = {"float64": "double", "float32": "float", "int64": "i64", "int32": "i32", "bool": "i1"}
 
@@ -58,6 +58,19 @@ def emit_angles(f: Function, wanted: Sequence[tuple[str, Value]]) -> list[Value]
         places = [place for place, (_, x) in enumerate(wanted) if x.type is kind]
         made.update(zip(places, mathlib.emit_angles(f, [wanted[place] for place in places]), strict=True))
     return [made[place] for place in range(len(wanted))]
+
+
+def call_operation(f: Function, op: str, args: Sequence[Value], dtype: DType) -> Value:
+    """One elementwise operation, through a function of the module that is written when it is first called."""
+    module, kinds = f.module, [arg.type for arg in args]
+    name = f"math_{op}_{'_'.join(kind.suffix for kind in kinds)}"
+    if name not in module.functions:
+        parameters = [(f"x{k}", kind) for k, kind in enumerate(kinds)]
+        own = module.function(name, parameters, value_type(dtype, kinds[0].lanes), attributes="noinline")
+        own.ret(emit_operation(own, op, [own[parameter] for parameter, _ in parameters], dtype))
+    made = f.call(name, args, value_type(dtype, kinds[0].lanes))
+    assert made is not None
+    return made
 
 
 def _binary(name: str) -> Callable[..., Value]:

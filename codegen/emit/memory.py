@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from codegen.llvm.rows import Guard, joined, load_rows, store_rows
 from codegen.llvm.builder import Int
+from codegen.llvm.rows import Guard, joined, load_rows, store_rows
 from codegen.llvm.types import BYTE, I64, Type, Value
 from codegen.lower.forms import Axis
 from codegen.lower.loopir import MEMORY, Buffer, For, Load, Offset, Scatter, Store, statements

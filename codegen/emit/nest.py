@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from codegen import mathlib
 from codegen.emit.angles import Angles, with_groups
-from codegen.emit.elementwise import combine, emit_angles, emit_operation, neutral, value_type
+from codegen.emit.elementwise import call_operation, combine, emit_angles, emit_operation, neutral, value_type
 from codegen.emit.interleave import pays_interleaving
 from codegen.emit.memory import Memory
 from codegen.llvm.builder import Function, Int
@@ -28,6 +29,7 @@ __all__ = ["NestEmitter", "vector_factor"]
 
 _LONG_BODY = 1500  # statements beyond which a vector loop has one, masked body
 _SHORT_BODY, _FEW_ROUNDS = 60, 16  # the same where the loop has no more rounds than this, so that compile time counts
+_WRITTEN_OUT = 16  # mathematical functions of scalars in one function of straight-line code
 _LIGHT_BODY = 40  # statements up to which a reduction gets four accumulators
 _WITH_SIZES = MEMORY | {For, IndexValue}
 _ARITHMETIC = {"add": "fadd", "subtract": "fsub", "multiply": "fmul", "divide": "fdiv"}
@@ -92,12 +94,14 @@ class NestEmitter:
         self.lanes = 1
         self.memory = Memory(self, pointers)
         self._known_sizes: dict[Size, Int] = {}
+        self.calls_math = False  # whether mathematical functions are called rather than written out
 
     def run(self, body: Sequence[Any]) -> None:
         """Emit the nest's statements."""
         for size in _sizes(body):
             self._known_sizes[size] = emit_size(self.f, size, self.sizes)
         self.memory.prepare(body)
+        self.calls_math = _is_long_straight(body)
         self.block(body)
 
     def size(self, size: Size) -> Int:
@@ -113,7 +117,7 @@ class NestEmitter:
         """Emit statements in order; stores of rows wait until all their columns are known."""
         arithmetic = self.f.arithmetic
         with self.memory.block(body):
-            for one in with_groups(body):
+            for one in body if self.calls_math else with_groups(body):
                 # The four operations on equal types are most of long code: the shortest way for them.
                 if one.__class__ is Let and one.op in _ARITHMETIC:
                     env = self.env
@@ -125,7 +129,8 @@ class NestEmitter:
 
     def _statement(self, one: Any) -> None:
         if isinstance(one, Let):
-            self.env[one.id] = emit_operation(self.f, one.op, [self.env[arg] for arg in one.args], one.dtype)
+            emit = call_operation if self.calls_math and one.op in mathlib.SUPPORTED else emit_operation
+            self.env[one.id] = emit(self.f, one.op, [self.env[arg] for arg in one.args], one.dtype)
         elif isinstance(one, Const):
             self.env[one.id] = constant(one.value.item(), value_type(one.dtype, 1))
         elif isinstance(one, Load):
@@ -294,6 +299,13 @@ class NestEmitter:
     def kind(self, dtype: Any) -> Type:
         """The register type of values of that element type in the current loop."""
         return value_type(dtype, self.lanes)
+
+
+def _is_long_straight(body: Sequence[Any]) -> bool:
+    """Whether a nest without loops has so many mathematical functions that writing each out would make huge code."""
+    if any(one.__class__ is For for one in body):
+        return False
+    return sum(one.__class__ is Let and one.op in mathlib.SUPPORTED for one in body) > _WRITTEN_OUT
 
 
 def _sizes(body: Sequence[Any]) -> list[Size]:

@@ -1,20 +1,21 @@
 """Parts of an axis.  In: a stage in parts.  Out: a loop over the parts, or a function that several threads run at once.
 
 Whoever is free takes the next part, by one atomic step on a counter; so every part is done once, by however many
-threads there are.  What they share stands in one table of words on the stack of the thread that waits for the others.
+threads there are.  Whoever has ended a part adds the rooms whose turn it is, while the others go on.  What they share
+stands in one table of words on the stack of the thread that waits for the others.
 """
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
+from codegen.emit.stages import emit_fill
 from codegen.emit.threads import run_at_once
 from codegen.gemm.columns import Strip, sweep_columns
 from codegen.llvm.builder import Function, Int, Module
-from codegen.llvm.types import BYTE, I64, POINTER, Type, Value
+from codegen.llvm.types import BOOL, BYTE, I64, POINTER, Type, Value
 from codegen.lower.arena import stage_uses
-from codegen.lower.loopir import Buffer, Split
+from codegen.lower.loopir import Buffer, Fill, Split
 from codegen.lower.splitting import SMALL
 from codegen.signature import element_type
 from symgrad import dims
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["emit_split"]
 
-_NEXT, _WORKERS, _FIXED = range(3)  # words of the table: the next part, workers so far; then sizes, pointers
+# Words of the table: the next part; workers so far; whether one of them is adding rooms; parts that have been added.
+# Then sizes and pointers, and for each part whether it has ended.
+_NEXT, _WORKERS, _ADDING, _ADDED, _FIXED = range(5)
 _NULL = Value("null", POINTER)
 
 
@@ -38,9 +41,6 @@ def emit_split(here: StageEmitter, stage: Split, position: int | str) -> None:
                 _add_rooms(here, stage, 0)
         return
     _start(here, stage, _worker(here, stage, position))
-    if stage.sums:
-        with here.f.loop(1, _parts(here, stage)) as loop:
-            _add_rooms(here, stage, here.f.sub(loop.index, 1))
 
 
 def _parts(here: StageEmitter, stage: Split) -> Int:
@@ -58,9 +58,7 @@ def _part(here: StageEmitter, stage: Split, start: Value, room: Int, position: i
     for target, own in stage.sums:
         place = f.select(first, before[target.name], _room(here, stage, target, own, room))
         with f.when(f.icmp("ne", start, 0)):
-            count = f.i64(f.mul(here.size_of(target.size), target.dtype.itemsize))
-            f.module.declare("@llvm.memset.p0.i64", "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
-            f.line(f"call void @llvm.memset.p0.i64(ptr {place.text}, i8 0, {count.typed}, i1 false)")
+            emit_fill(f, Fill(target), place, here.size_of)
         here.pointers[own.name] = place
     here.inside(stage, start, position)
     here.pointers = before
@@ -86,7 +84,7 @@ def _add_rooms(here: StageEmitter, stage: Split, number: Int) -> None:
 
 def _addition(module: Module, element: Type) -> str:
     """The function that adds one array to another."""
-    name = f"add_{element.suffix}"
+    name = f"add.{element.suffix}"  # no kernel's name has a dot
     if name not in module.functions:
         f = module.function(name, [("a", POINTER), ("b", POINTER), ("n", I64)], attributes="noinline", distinct=True)
 
@@ -106,13 +104,20 @@ def _buffers(here: StageEmitter, stage: Split) -> list[Buffer]:
     return sorted((one for one in use.reads | use.writes if one.kind != "table"), key=lambda one: one.name)
 
 
+def _words(here: StageEmitter, stage: Split) -> list[Value]:
+    """What the workers get: sizes, pointers, memory for matrix products."""
+    sizes = [here.f.i64(size) for size in here.sizes.values()]
+    return [*sizes, *(here.pointers[one.name] for one in _buffers(here, stage)), here.work]
+
+
 def _start(here: StageEmitter, stage: Split, name: str) -> None:
     """Run the function of the workers in as many threads as there are parts, up to the limit; little work in this one."""
-    f, buffers = here.f, _buffers(here, stage)
-    words = [Value("0", I64), Value("0", I64), *(f.i64(size) for size in here.sizes.values())]
-    words += [*(here.pointers[one.name] for one in buffers), here.work]
-    table = f.alloca(I64, len(words), 8)
-    for k, word in enumerate(words):
+    f, words = here.f, _words(here, stage)
+    zeros = [*range(_FIXED), *range(_FIXED + len(words), _FIXED + len(words) + (stage.most if stage.sums else 0))]
+    table = f.alloca(I64, _FIXED + len(words) + stage.most, 8)
+    for k in zeros:
+        f.store(Value("0", I64), f.gep(table, k, I64), 8)
+    for k, word in enumerate(words, _FIXED):
         f.store(word, f.gep(table, k, I64), 8)
     helpers = f.sub(f.minimum(_parts(here, stage), stage.workers), 1)
     large = f.icmp("sge", f.i64(here.size_of(stage.work)), SMALL)
@@ -122,36 +127,82 @@ def _start(here: StageEmitter, stage: Split, name: str) -> None:
 def _worker(here: StageEmitter, stage: Split, position: int | str) -> str:
     """The function that takes parts as long as there are any."""
     f = here.f.module.function(f"{here.name}_parts{position}", [("table", POINTER)], POINTER, attributes="noinline")
-    places = itertools.count(_FIXED)
-
-    def word(kind: Type) -> Value:
-        return f.load(f.gep(f["table"], next(places), I64), kind, 8)
-
-    sizes: dict[Atom, Int] = {atom: word(I64) for atom in here.sizes}
-    pointers = {one.name: word(POINTER) for one in _buffers(here, stage)}
-    pointers |= {one: value for one, value in here.pointers.items() if one not in pointers and value.text[0] == "@"}
+    words = [f.load(_place(f, _FIXED + k), word.type, 8) for k, word in enumerate(_words(here, stage))]
+    sizes: dict[Atom, Int] = dict(zip(here.sizes, words, strict=False))
+    pointers = {one: value for one, value in here.pointers.items() if value.text[0] == "@"}  # tables
+    pointers |= zip((one.name for one in _buffers(here, stage)), words[len(sizes) :], strict=False)
     worker = _taken(f, _WORKERS)
-    work = f.gep(word(POINTER), f.mul(worker, here.extra), BYTE)
-    inside = here.sibling(f, sizes, pointers, work)
+    inside = here.sibling(f, sizes, pointers, f.gep(words[-1], f.mul(worker, here.extra), BYTE))
     inside.prepare(stage)
     for one in stage.own:
         step = inside.size_of(dims.floordiv(one.size, stage.workers))
         pointers[one.name] = f.gep(pointers[one.name], f.mul(step, worker), element_type(one.dtype))
-    parts = _parts(inside, stage)
+    parts = f.i64(_parts(inside, stage))
     head, body, done = f.label("head"), f.label("body"), f.label("done")
     f.jump(head)
     f.enter(head)
     part = _taken(f, _NEXT)
     f.branch(f.icmp("slt", part, parts), body, done)
     f.enter(body)
-    start = f.i64(f.mul(part, inside.size_of(stage.length)))
-    _part(inside, stage, start, f.sub(part, 1), position)
+    _part(inside, stage, f.i64(f.mul(part, inside.size_of(stage.length))), f.sub(part, 1), position)
+    if stage.sums:
+        _hand_in(inside, stage, part, parts, _FIXED + len(words))
     f.jump(head)
     f.enter(done)
     f.ret(_NULL)
     return f.name
 
 
-def _taken(f: Function, place: int) -> Value:
+def _place(f: Function, word: Int) -> Value:
+    return f.gep(f["table"], word, I64)
+
+
+def _taken(f: Function, word: int) -> Value:
     """The number in a word of the table, which is then one more."""
-    return f.emit(f"atomicrmw add ptr {f.gep(f['table'], place, I64).text}, i64 1 monotonic", I64)
+    return f.emit(f"atomicrmw add ptr {_place(f, word).text}, i64 1 monotonic, align 8", I64)
+
+
+def _hand_in(inside: StageEmitter, stage: Split, part: Value, parts: Value, flags: int) -> None:
+    """Say that a part has ended, and add what can be added in order, unless another thread is at it.
+
+    That thread looks again after it has said that it has ended: either it finds this part, or this one finds it away.
+    """
+    f = inside.f
+    again, collect, look, add, leave, end = (
+        f.label(name) for name in ("again", "collect", "look", "add", "leave", "end")
+    )
+
+    def has_ended(number: Value) -> Value:
+        return f.icmp("ne", _atomic_load(f, _place(f, f.add(number, flags))), 0)
+
+    _atomic_store(f, 1, _place(f, f.add(part, flags)))
+    f.jump(again)
+    f.enter(again)
+    pair = f.emit(f"cmpxchg ptr {_place(f, _ADDING).text}, i64 0, i64 1 seq_cst seq_cst, align 8", I64)
+    f.branch(f.emit(f"extractvalue {{ i64, i1 }} {pair.text}, 1", BOOL), collect, end)
+    f.enter(collect)
+    turn = f.load(_place(f, _ADDED), I64)
+    f.branch(f.icmp("slt", turn, parts), look, leave)
+    f.enter(look)
+    f.branch(has_ended(turn), add, leave)
+    f.enter(add)
+    with f.when(f.icmp("ne", turn, 0)):
+        _add_rooms(inside, stage, f.sub(turn, 1))
+    f.store(f.i64(f.add(turn, 1)), _place(f, _ADDED))
+    f.jump(collect)
+    f.enter(leave)
+    _atomic_store(f, 0, _place(f, _ADDING))
+    with f.when(f.icmp("slt", turn, parts)):
+        missed = f.label("missed")
+        f.branch(has_ended(turn), again, missed)
+        f.enter(missed)
+    f.jump(end)
+    f.enter(end)
+
+
+def _atomic_load(f: Function, place: Value) -> Value:
+    return f.emit(f"load atomic i64, ptr {place.text} seq_cst, align 8", I64)
+
+
+def _atomic_store(f: Function, number: int, place: Value) -> None:
+    f.line(f"store atomic i64 {number}, ptr {place.text} seq_cst, align 8")

@@ -1,7 +1,7 @@
 """Work along one axis.  In: a running sum, a sort or a search, and where its arrays are.  Out: one stage of the loop IR.
 
 All operands, strided, and the dense result are seen as arrays over common outer axes and the axis of work.  A search
-has no such axis in its values and its result: their stride along it is 0.
+has no such axis in its values and its result, nor has a sum in its result: their stride along it is 0.
 """
 
 from __future__ import annotations
@@ -31,12 +31,21 @@ def along_stage(
     """The stage that computes a node."""
     if node.op.name == "searchsorted":
         return _search(node, operands, place)
+    if node.op.name.endswith("_sum"):
+        return _sum(node, operands[0], place)
     axis = node.ndim - 1 if node.op.name == "argsort" else node.attrs.axis
     outer = [k for k in range(node.ndim) if k != axis]
     views = [_view(one, [one.strides[k] for k in (*outer, axis)]) for one in (*operands, place)]
     size = node.shape[axis]
     room = scratch(INT64, size * SORT_ROOM, False) if node.op.name == "argsort" else None
     return Along(node.op.name, tuple(views[:-1]), views[-1], tuple(node.shape[k] for k in outer), size, room)
+
+
+def _sum(node: Node, operand: Stored, place: Stored) -> Along:
+    axis = node.attrs.axis
+    strides = (*operand.strides[:axis], *operand.strides[axis + 1 :], operand.strides[axis])
+    size = node.inputs[0].shape[axis]
+    return Along(node.op.name, (_view(operand, strides),), _view(place, [*place.strides, 0]), node.shape, size)
 
 
 def _search(node: Node, operands: Sequence[Stored], place: Stored) -> Along:

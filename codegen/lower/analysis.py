@@ -109,7 +109,7 @@ def _combined(node: Node) -> list[Size]:
         return [node.inputs[0].shape[axis] for axis in node.attrs.axes]
     if node.op.kind in (Kind.ELEMENTWISE, Kind.CONTRACTION) or node.op.name in _ALIKE or is_tuple(node.type):
         return []
-    return [size for one in (node, *node.inputs) for size in one.shape]
+    return [size for one in (node, *node.inputs) if not is_tuple(one.type) for size in one.shape]
 
 
 # Arguments, and operations that treat all elements along an axis alike.

@@ -198,6 +198,9 @@ class _Machine:
             )
             for place in np.ndindex(*outer):
                 target[place] = np.searchsorted(operands[0][place], values[place], stage.routine[7:])  # type: ignore[call-overload]
+        elif stage.routine.endswith("_sum"):
+            target = self._strided(stage.target.buffer, stage.target.base, stage.target.strides[:-1], outer)
+            target[...] = REGISTRY[stage.routine].evaluate(AxisAttrs(len(outer)), *operands)
         elif stage.routine == "argsort":
             target[...] = np.argsort(operands[0], axis=-1, kind="stable")
         else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from codegen.lower.access import Flat, NeedsStore, Scalarizer, Stored
@@ -21,7 +22,7 @@ from symgrad.dims import Size
 from symgrad.node import Node
 from symgrad.types import DType
 
-__all__ = ["Split", "Writer", "build_nest"]
+__all__ = ["Split", "Writer", "plan_nest"]
 
 _TYPICAL = 1000  # the extent that a dynamic axis is taken for when choices are compared
 _EXPENSIVE = 10  # cycles from which computing a value again in every round of a loop is avoided
@@ -58,13 +59,13 @@ class Split(Exception):  # noqa: N818 - a request, not an error
         self.writer = writer
 
 
-def build_nest(
+def plan_nest(
     writers: Sequence[Writer],
     stored: Mapping[Node, Stored],
     limit: int,
     scratch: Callable[[DType, Size, bool], Buffer],
-) -> Nest:
-    """The loops that run all writers.
+) -> Callable[[], Nest]:
+    """What makes the loops that run all writers; whatever may refuse to has been asked before.
 
     Parameters
     ----------
@@ -78,12 +79,12 @@ def build_nest(
         scalars = [ScalarStore(w.target, w.source, w.buffer, w.place(()), w.mode == "add") for w in writers]
         straight = straight_line(scalars, builder.scalarizer)
         if straight is not None:
-            return Nest(straight)
+            return partial(Nest, straight)
     sinks = [sink for writer in sorted(writers, key=lambda w: -len(w.shape)) for sink in builder.sinks(writer)]
     order = builder.axis_order(sinks, writers)
     builder.refuse_recomputation(sinks, order)
     builder.refuse_scalar_work(sinks)
-    return Nest(Scheduler(order, choose_lane, scratch).run(sinks))
+    return lambda: Nest(Scheduler(order, choose_lane, scratch).run(sinks))
 
 
 class _Builder:

@@ -19,7 +19,7 @@ from codegen.lower.contraction import is_product, product_stages
 from codegen.lower.finite import FiniteCheck
 from codegen.lower.indices import IndexUse, check_rounds, index_uses
 from codegen.lower.loopir import Buffer, Check, Copy, Fill, Guard, Program, Report
-from codegen.lower.nest import Split, Writer, build_nest
+from codegen.lower.nest import Split, Writer, plan_nest
 from codegen.lower.views import as_view, is_dense, view_base
 from codegen.lower.writers import Step, by_parts, steps, value_writer
 from codegen.signature import Message
@@ -76,13 +76,16 @@ def partition(request: Request) -> Lowered:
     while True:
         plan = _Plan(request, forced)
         try:
-            return plan.lowered()
+            found = plan.lowered()
         except NeedsStore as need:
-            if need.node in plan.forced:
-                raise CompileError(
-                    f"{need.node.op.name}: no lowering for {need.node.type}", hint="please report it"
-                ) from None
-            forced.add(need.node)
+            plan.needs.append(need.node)
+            found = None
+        if found is not None:
+            return found
+        for node in plan.needs:
+            if node in plan.forced:
+                raise CompileError(f"{node.op.name}: no lowering for {node.type}", hint="please report it")
+            forced.add(node)
 
 
 class _Task(NamedTuple):
@@ -96,10 +99,11 @@ class _Task(NamedTuple):
 
 
 class _Plan:
-    """One attempt: the nodes in ``forced`` are stored."""
+    """One attempt: the nodes in ``forced`` are stored; ``needs`` are those that have to be as well."""
 
     def __init__(self, request: Request, forced: set[Node]) -> None:
         self.request, self.forced = request, set(forced)
+        self.needs: list[Node] = []
         self.order = request.nodes()
         self.limit = analysis.largest_written_out(self.order, LIMIT, is_product)
         self.calls = {node: k for k, node in enumerate(one for one in self.order if one.op.kind is Kind.CALLBACK)}
@@ -113,7 +117,8 @@ class _Plan:
             self.messages = [Message("finite", text) for text in request.check.messages]
             self.forced |= {*request.check.flags, request.check.status}
 
-    def lowered(self) -> Lowered:
+    def lowered(self) -> Lowered | None:
+        """The program; None where nests need more arrays."""
         self._place_arguments()
         self.uses = index_uses(self.order)
         self._choose()
@@ -122,7 +127,10 @@ class _Plan:
         self.phase = self._phases()
         self._place_stored()
         tasks = self._tasks()
-        stages = [*self._guards(), *self._ordered(tasks)]
+        planned = [*self._guards(), *self._ordered(tasks)]
+        if self.needs:
+            return None
+        stages = [one() if callable(one) else one for one in planned]  # now that no nest refuses
         return Lowered(Program(tuple(self.buffers), tuple(stages)), tuple(self.messages), tuple(self.calls))
 
     def is_unrolled(self, size: Size) -> bool:
@@ -356,15 +364,15 @@ class _Plan:
         return stages
 
     def _nests(self, writers: Sequence[Writer]) -> list[Any]:
-        """The loops of some writers; one that cannot share those of the others has its own."""
+        """What makes the loops of some writers; one that cannot share those of the others has its own."""
         made, pending = [], [writers]
         while pending:
             group = pending.pop()
-            kept = len(self.buffers)
             try:
-                made.append(build_nest(group, self.stored, self.limit, self.scratch))
+                made.append(plan_nest(group, self.stored, self.limit, self.scratch))
+            except NeedsStore as need:  # the other nests go on: all that they need is stored in the next attempt
+                self.needs.append(need.node)
             except Split as split:
-                del self.buffers[kept:]
                 own = split.writer.buffer
                 parts = [[one for one in group if (one.buffer is own) is alone] for alone in (False, True)]
                 if not parts[0]:

@@ -38,7 +38,7 @@ from symgrad.types import DType, same_shape
 __all__ = ["SMALL", "common_parts", "cost", "for_workers", "most_parts", "rooms", "scratch", "split"]
 
 SMALL = 1_500_000  # eighths of a cycle that are done before other threads have started and ended
-MOST = 32  # parts of what has sums
+MOST = 48  # parts of what has sums
 _FEWEST = 8  # parts that are worth the memory of their rooms
 _ROOMS = 8 << 20  # bytes that rooms may take
 _LINE = 64  # bytes of memory that different threads should not both write

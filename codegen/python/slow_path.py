@@ -159,7 +159,6 @@ class Owner:
         whole = tuple(made) if self.options.returns_tuple else made[0]
         return whole if self.assemble is None or results is not None else self.assemble(whole)
 
-
     def _native(self, arrays: Sequence[Array], sizes: Sequence[int]) -> int:
         """The status of the kernel's function; negative: there is no workspace."""
         try:

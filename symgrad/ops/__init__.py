@@ -145,6 +145,7 @@ from symgrad.ops.structure import (
     zeros_like,
 )
 from symgrad.ops.structure import slice_ as slice
+from symgrad.ops.summation import total
 from symgrad.ops.systems import solve, solve_triangular
 
 __all__ = [name for name in dir() if not name.startswith("_")]

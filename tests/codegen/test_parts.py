@@ -55,7 +55,7 @@ def test_the_number_of_threads_does_not_change_a_byte(target: str) -> None:
     machine = find_target(target)
     module = chain(machine, 40)
     assert len(split(module)) > 2
-    objects = {compile_module(module, machine, 2, workers) for workers in (1, 2, 3, 8, 2, 3)}
+    objects = {compile_module(module, machine, workers) for workers in (1, 2, 3, 8, 2, 3)}
     assert len(objects) == 1
 
 
@@ -97,14 +97,14 @@ def expected(x: float, count: int) -> float:
 
 
 def test_functions_and_tables_of_other_parts_are_found() -> None:
-    found = called(compile_module(chain(native(), 40), native(), 2), 0.25)
+    found = called(compile_module(chain(native(), 40), native()), 0.25)
     np.testing.assert_allclose(found, expected(0.25, 40), rtol=1e-12)
 
 
 def test_the_whole_defines_what_it_defines_in_one_piece() -> None:
     module = chain(native(), 40)
     whole, joined = (
-        read_object(one) for one in (compile_object(module.text(), native()), compile_module(module, native(), 2))
+        read_object(one) for one in (compile_object(module.text(), native()), compile_module(module, native()))
     )
     assert joined.defined == whole.defined == ["top"]
     names = [one.name for one in joined.symbols if one.name and one.section < 0xFF00]
@@ -118,13 +118,13 @@ def test_small_modules_and_other_formats_stay_whole() -> None:
 
 def test_without_the_unlocked_call_the_bytes_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     module = chain(native(), 40)
-    want = compile_module(module, native(), 2, 2)
+    want = compile_module(module, native(), 2)
     monkeypatch.setattr(parts, "_unlocked", lambda: None)
-    assert compile_module(module, native(), 2, 2) == want
+    assert compile_module(module, native(), 2) == want
 
 
 def test_a_part_that_is_not_valid_is_refused() -> None:
     module = chain(native(), 40)
     module.functions["step7"].line("call void @nobody()")
     with pytest.raises(CompileError, match="the generated code is not valid LLVM"):
-        compile_module(module, native(), 2, 2)
+        compile_module(module, native(), 2)

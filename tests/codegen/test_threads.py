@@ -6,6 +6,8 @@ import ctypes
 import importlib.util
 import multiprocessing
 import pickle
+import shutil
+import subprocess
 import sys
 import threading
 from dataclasses import replace
@@ -39,6 +41,7 @@ T = sg.symbol("table_of_parts", (50,))
 I = sg.symbol("places_in_parts", (n,), dtype="int64")
 B = sg.symbol("matrices_in_parts", (n, 3, 3))
 LONG = 100_003
+CC = shutil.which("cc")
 
 chain = np.exp(np.sin(X) * X) + np.tanh(X)
 cost = np.sum(np.log(1 + np.exp(np.sin(X)) * X * X))
@@ -159,6 +162,17 @@ def test_static_squares_are_cut_along_their_rows(rng, always):
     assert_same(alone[1], np.tanh(given[0] @ given[1]), rtol=1e-10, atol=1e-11)
     for threads in (2, 3, 8):
         assert_bits(sg.compile(outputs, [a, b], threads=threads)(*given), alone)
+
+
+def test_products_that_copy_their_operands_have_room_for_each_thread(rng, always):
+    a, b = (sg.symbol(name, (8, 200, 200)) for name in ("left_copied", "right_copied"))
+    given = [rng.normal(size=(8, 200, 200)) for _ in range(2)]
+    alone = sg.compile([a @ b], [a, b])(*given)
+    assert_same(alone[0], given[0] @ given[1], rtol=1e-10, atol=1e-11)
+    for threads in (2, 8):
+        kernel = sg.compile([a @ b], [a, b], threads=threads)
+        assert kernel.stats["temporaries"] > 0
+        assert_bits(kernel(*given), alone)
 
 
 def test_gmm(rng):
@@ -327,6 +341,37 @@ def test_exported_kernels_have_threads(tmp_path, rng):
     assert header.count("threads, all but the caller's ended when it returns; link with -pthread") == 1
     assert '"threads": 2' in files["manifest"].read_text()
     assert "pthread_create" in {one.name for one in read_object(files["object"].read_bytes()).symbols}
+
+
+C_PROGRAM = """
+#include <stdio.h>
+#include <stdlib.h>
+#include "made.h"
+
+int main(void) {
+    int64_t n = 200000;
+    double *x = malloc(n * sizeof *x), result;
+    for (int64_t i = 0; i < n; i++) x[i] = (double)(i % 97) / 97;
+    int64_t bytes = parallel_cost_workspace(n);
+    int status = parallel_cost(x, &result, n, aligned_alloc(64, bytes + (-bytes & 63)));
+    printf("%d %a\\n", status, result);
+    return 0;
+}
+"""
+
+
+@pytest.mark.skipif(CC is None, reason="no C compiler")
+def test_a_c_program_calls_a_kernel_with_threads(tmp_path):
+    kernel = sg.compile(cost, [X], threads=2)
+    files = sg.export(tmp_path / "made", {"parallel_cost": kernel}, kinds=("static", "header"))
+    header, archive = files["header"], files["static"]
+    (tmp_path / "program.c").write_text(C_PROGRAM.replace("made.h", header.name))
+    command = [CC, "-I", str(header.parent), "program.c", str(archive), "-o", "program", "-lm", "-pthread"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    ran = subprocess.run([tmp_path / "program"], check=True, capture_output=True, text=True)
+    status, told = ran.stdout.split()
+    assert status == "0"
+    assert float.fromhex(told) == kernel(np.arange(200_000) % 97 / 97)
 
 
 def test_kernels_of_one_thread_need_none():

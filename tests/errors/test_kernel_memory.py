@@ -215,6 +215,10 @@ def test_a_workspace_beyond_memory() -> None:
     with pytest.raises(MemoryError, match=r"^sums\(\): no memory for a workspace of [0-9.e+]+ GB\n") as caught:
         sums(flat(24), flat(24))
     assert type(caught.value) is KernelMemoryError
+    out = np.array(7.0)
+    with pytest.raises(KernelMemoryError):
+        sums(flat(24), flat(24), out=out)
+    assert out == 7.0
     assert sums(np.ones((2, 3)), np.ones((4, 3))) == 3.0  # still works
 
 
