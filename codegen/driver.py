@@ -124,4 +124,3 @@ class _Stopwatch:
         now = time.perf_counter()
         self.seconds[stage] = now - self._start
         self._start = now
-
