@@ -19,7 +19,6 @@ from symgrad.opdef import Kind
 from symgrad.ops.callback import result_types
 from symgrad.ops.elimination import SMALL
 from symgrad.ops.lapack import Routine
-from symgrad.ops.systems import is_small
 from symgrad.types import TensorType
 
 __all__ = ["emit_routine", "is_routine", "refuse_in_files", "routine_address", "routine_symbol"]
@@ -59,14 +58,26 @@ def refuse_in_files(calls: Sequence[Node], outputs: Sequence[Node]) -> None:
     """
     if not any(map(is_routine, calls)):
         return
-    found = (one for one in topological(outputs) if one.op.kind is Kind.MATRIX and not is_small(one.inputs[0]))
-    node = next(found)
+    node = next(one for one in topological(outputs) if one.op.kind is Kind.MATRIX and _calls(one))
+    decomposed = node.op.name.startswith("svd")
     raise CompileError(
         f"export: {node.op.name} of matrices {node.inputs[0].type} calls LAPACK, which files cannot",
         where=next(iter(node.lines), None),
-        hint=f"matrices of a fixed number of rows up to {SMALL} need no LAPACK",
+        hint="sg.compile makes a kernel that can"
+        if decomposed
+        else f"matrices of a fixed number of rows up to {SMALL} need no LAPACK",
     )
 
+
+def _calls(node: Node) -> bool:
+    """Whether an operation on matrices is defined by a routine."""
+    assert node.op.define is not None
+    known = frozenset(node.inputs)
+    definition = topological([node.op.define(node.inputs, node.attrs)], known.__contains__)
+    return any(one.op.kind is Kind.CALLBACK and one not in known and is_routine(one) for one in definition)
+
+
+_LARGEST = 2**31 - 1  # of the integers that LAPACK takes
 
 # Arguments after the letters: sizes, the inputs' and results' matrices by position, and the status.
 _ARGUMENTS = {
@@ -74,30 +85,45 @@ _ARGUMENTS = {
     "getrs": "rows columns input0 leading input1 result0 leading info",
     "potrf": "rows result0 leading result1",
     "trtrs": "rows columns input0 leading result0 leading info",
+    "gesddN": "rows columns result0 leading result1 result1 leading result1 narrow result3 room result4 result2",
+    "gesddS": "rows columns result0 leading result1 result2 leading result3 narrow result5 room result6 result4",
 }
 
 
 def emit_routine(module: Module, name: str, node: Node) -> None:
     """Define the function."""
     f = module.function(name, [(own, POINTER) for own in ("context", "inputs", "outputs", "sizes")], I32)
+    function = node.attrs.host.function
     kinds = {f"input{k}": one.type for k, one in enumerate(node.inputs)}
     kinds |= {f"result{k}": one for k, one in enumerate(result_types(node.attrs))}
     sizes = _sizes(f, kinds)
+    shared = list(kinds)[-2:] if function.name == "gesdd" else []  # room to work in, for one matrix at a time
     last, lead = f"input{len(node.inputs) - 1}", node.inputs[0].ndim - 2
-    rows, columns = sizes["input0"][-1], sizes[last][-2]  # in memory, the columns of a right-hand side are its rows
-    numbers = {"rows": rows, "columns": columns, "leading": f.maximum(rows, 1), "info": 0}
+    numbers = _numbers(f, sizes["input0"][-1], sizes[last][-2], sizes[shared[0]][0] if shared else 0)
     known = {own: _passed(f, f.convert("trunc", f.i64(one), I32), I32) for own, one in numbers.items()}
-    letters = [_passed(f, constant(ord(one), BYTE), BYTE) for one in node.attrs.host.function.flags]
+    letters = [_passed(f, constant(ord(one), BYTE), BYTE) for one in function.flags]
     starts = {own: f.load(f.gep(f["inputs" if own[0] == "i" else "outputs"], int(own[-1]), POINTER), POINTER)
               for own in kinds}  # fmt: skip
     _copy(f, starts[last], starts["result0"], _product(f, sizes[last]), element_type(kinds[last].dtype))
     with f.loop(0, _product(f, sizes["input0"][:lead])) as loop:
         for own, kind in kinds.items():
-            step = f.mul(loop.index, _product(f, sizes[own][lead:]))
+            step = 0 if own in shared else f.mul(loop.index, _product(f, sizes[own][lead:]))
             known[own] = f.gep(starts[own], step, element_type(kind.dtype))
-        names = _ARGUMENTS[node.attrs.host.function.name].split()
+        names = _ARGUMENTS[function.name + (function.flags if shared else "")].split()
         f.call(f"lapack_{routine_symbol(node)}", [*letters, *(known[one] for one in names)], declare=True)
     f.ret(0)
+
+
+def _numbers(f: Function, rows: Value, columns: Value, room: Int) -> dict[str, Int]:
+    """Sizes by name.  In memory, the columns of a right-hand side, or of what gesdd gets, are its rows."""
+    return {
+        "rows": rows,
+        "columns": columns,
+        "leading": f.maximum(rows, 1),
+        "narrow": f.maximum(f.minimum(rows, columns), 1),
+        "room": f.minimum(room, _LARGEST),
+        "info": 0,
+    }
 
 
 def _sizes(f: Function, kinds: Mapping[str, TensorType]) -> dict[str, list[Value]]:

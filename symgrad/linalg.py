@@ -14,6 +14,8 @@ from symgrad.ops import (
     slogdet,
     solve,
     solve_triangular,
+    svd,
+    svdvals,
     tensordot,
     transpose,
 )
@@ -32,6 +34,8 @@ __all__ = [
     "slogdet",
     "solve",
     "solve_triangular",
+    "svd",
+    "svdvals",
     "tensordot",
     "transpose",
 ]

@@ -223,6 +223,9 @@ PUBLIC: dict[str, Callable[..., Any]] = {  # operations whose functions convert 
     "cholesky": sg.linalg.cholesky,
     "det_sign": lambda a: sg.linalg.slogdet(a)[0],
     "logabsdet": lambda a: sg.linalg.slogdet(a)[1],
+    "svdvals": sg.linalg.svdvals,
+    "svd_u": lambda a: sg.linalg.svd(a).U,
+    "svd_vt": lambda a: sg.linalg.svd(a).Vh,
     **{name: getattr(ops, name) for name in ("mean", "logsumexp", "log_softmax", "softmax", "norm")},
     **{name: getattr(ops, name) for name in ("solve", "solve_triangular", "inv", "det")},
 }

@@ -106,7 +106,7 @@ def bounds(name: str) -> str:
 def line(name: str, found: tuple[str, ...]) -> str:
     """The operation's line of the page."""
     cells = [one if one == "yes" else f"yes: {one}" if one in GRANTED else f"no: {one}" for one in found[:-1]]
-    exact = bounds(name) if found[3] in GRANTED and REGISTRY[name].kind is not Kind.CALLBACK else ""
+    exact = bounds(name) if found[3] in GRANTED and name not in op_checks.WITHOUT_EXACT else ""
     return f"| `{name}` | {' | '.join([*cells, found[-1], exact])} |"
 
 
@@ -120,7 +120,8 @@ fails where one is out of date.
   values of 110 digits, which know no derivative rule (LAPACK's factors and callbacks: with extrapolated finite differences).
 - **allowed ulp**: how far values, first and second derivatives may be from the exact ones, in units in the last place. Of
   elementwise operations each element is judged by its own last place (sums of several terms by that of the terms), so that bounds
-  are large where a derivative passes through zero within the samples; of others by the last place of the largest element.
+  are large where a derivative passes through zero within the samples; of others by the last place of the largest element;
+  of callbacks and singular values, which have no exact ones here, nothing is stated.
 - **vmap**: over all operands or some, against a loop. **dynamic shape**: one kernel for every size.
 - **machine code**: inline, or what is called: functions of the C library, functions of the host by pointer.
 

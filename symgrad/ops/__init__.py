@@ -114,6 +114,7 @@ from symgrad.ops.reduction import min_ as min
 from symgrad.ops.reduction import sum_ as sum
 from symgrad.ops.running import cummax, cummin, cumprod, cumsum, recurrence
 from symgrad.ops.sinc import sinc
+from symgrad.ops.singular import SVDResult, svd, svdvals
 from symgrad.ops.source import basis, constant, dim_value, iota, number, parameter, placeholders, symbol, uniform_value
 from symgrad.ops.special import (
     entr,

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from symgrad import dims
 from symgrad.node import Node, apply
 from symgrad.opdef import lookup
 from symgrad.ops import elementwise, reduction
@@ -32,6 +33,7 @@ __all__ = [
     "determinant",
     "log_determinant",
     "sign_of_determinant",
+    "singular",
     "solve",
     "solve_triangular",
 ]
@@ -45,7 +47,7 @@ class Routine:
 
     Attributes
     ----------
-    name : ``getrf``, ``getrs``, ``potrf`` or ``trtrs``; the element type of the arrays gives the first letter
+    name : ``getrf``, ``getrs``, ``potrf``, ``trtrs`` or ``gesdd``; the element type of the arrays gives the first letter
     flags : its character arguments
     """
 
@@ -63,18 +65,32 @@ class Routine:
         function = getattr(scipy.linalg.lapack, "sd"[arrays[0].dtype == np.float64] + self.name)
         lead = arrays[0].shape[:-2]
         made = [_CALLS[self.name](function, self.flags, *(one[index] for one in arrays)) for index in np.ndindex(*lead)]
-        several = list(zip(*made, strict=True)) if made else [()] * len(_like_results(self.name, arrays))
+        likes = _like_results(self.name + self.flags, arrays)
+        several = list(zip(*made, strict=True)) if made else [()] * len(likes)
         results = [
             np.asarray(parts, like.dtype).reshape(lead + like.shape[len(lead) :])
-            for parts, like in zip(several, _like_results(self.name, arrays), strict=True)
+            for parts, like in zip(several, likes, strict=True)
         ]
+        if self.name == "gesdd":
+            columns, rows = arrays[0].shape[-2:]
+            results += [
+                np.zeros(size, dtype)
+                for size, dtype in zip(_room(rows, columns), (arrays[0].dtype, np.int32), strict=True)
+            ]
         return results[0] if len(results) == 1 else tuple(results)
 
 
 def _like_results(name: str, arrays: Sequence[Array]) -> Sequence[Array]:
     """Arrays of the results' types."""
-    first, info = arrays[0], np.empty(arrays[0].shape[:-1], np.int32)
-    return {"getrf": (first, info), "potrf": (first, info[..., 0])}.get(name, arrays[-1:])
+    first, lead = arrays[0], arrays[0].shape[:-2]
+    if name.startswith("gesdd"):
+        columns, rows = first.shape[-2:]
+        least = min(rows, columns)
+        shapes = [(least,), (least, rows), (columns, least)] if name == "gesddS" else [(least,)]
+        made = [np.empty((*lead, *shape), first.dtype) for shape in shapes]
+        return [first, *made, np.empty(lead, np.int32)]
+    info = np.empty(first.shape[:-1], np.int32)
+    return {"getrf": (first, info), "potrf": (first, info[..., 0])}.get(name[:5], arrays[-1:])
 
 
 def _getrf(function: Any, flags: str, a: Array) -> tuple[Any, ...]:
@@ -96,11 +112,22 @@ def _trtrs(function: Any, flags: str, a: Array, b: Array) -> tuple[Any, ...]:
     return (function(a.T, b.T, lower=triangle == "L", trans="NT".index(trans), unitdiag=unit == "U")[0].T,)
 
 
+def _gesdd(function: Any, flags: str, a: Array) -> tuple[Any, ...]:
+    u, s, vt, info = function(a.T, compute_uv=flags == "S", full_matrices=0)
+    return (a, s, u.T, vt.T, info) if flags == "S" else (a, s, info)
+
+
+def _room(rows: Any, columns: Any) -> tuple[Any, Any]:
+    """Elements that gesdd works in: numbers, enough for its blocked code, and integers."""
+    return 4 * rows * columns + 80 * (rows + columns) + 1, 8 * rows + 1
+
+
 _CALLS: dict[str, Callable[..., tuple[Any, ...]]] = {
     "getrf": _getrf,
     "getrs": _getrs,
     "potrf": _potrf,
     "trtrs": _trtrs,
+    "gesdd": _gesdd,
 }
 
 
@@ -184,3 +211,21 @@ def sign_of_determinant(a: Node) -> Any:
 def log_determinant(a: Node) -> Any:
     """The logarithm of the determinant's size, -inf for a singular matrix."""
     return reduction.sum_(log(absolute(_diagonal(_factored(a)[0]))), axis=-1)
+
+
+def singular(a: Node, vectors: bool) -> list[Any]:
+    """Singular values and, if asked for, left vectors as columns and right vectors as rows; NaN where gesdd fails.
+
+    It gets matrices as they are, not transposed, so that vectors have NumPy's signs.
+    """
+    lead, (rows, columns) = a.shape[:-2], a.shape[-2:]
+    least = dims.minimum(rows, columns)
+    shapes = [(least,), (least, rows), (columns, least)] if vectors else [(least,)]
+    room, places = _room(rows, columns)
+    kinds = [a.type.with_shape((*lead, *shape)) for shape in shapes]
+    kinds += [TensorType(lead, INT32), a.type.with_shape((room,)), TensorType((places,), INT32)]
+    given = _swapped(a)
+    _, *made, failed, _, _ = _called(routine("gesdd", "S" if vectors else "N"), [given], [given.type, *kinds])
+    bad = not_equal(failed, 0)
+    values, *factors = [where(expand_dims(bad, tuple(range(bad.ndim, one.ndim))), math.nan, one) for one in made]
+    return [values, *map(_swapped, factors)]

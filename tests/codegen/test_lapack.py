@@ -50,6 +50,19 @@ def test_the_pointers_compute_what_scipys_routines_compute(lead, dtype, rng):
         assert_same(got, one, **tolerance)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("lead", [(), (3,), (2, 0)])
+def test_singular_values_are_what_scipys_routine_computes(lead, dtype, rng):
+    a = rng.normal(size=(*lead, 5, 3)).astype(dtype)
+    x = sg.symbol("x", (*(f"m{k}" for k in range(len(lead))), "m", "n"), dtype)
+    outputs = [*np.linalg.svd(x, full_matrices=False), np.linalg.svdvals(x)]
+    status, want = interpret(outputs, [x], [a])
+    assert status == 0
+    tolerance = {"rtol": 1e-3, "atol": 1e-4} if dtype == "float32" else {"rtol": 1e-10, "atol": 1e-11}
+    for got, one in zip(sg.compile(tuple(outputs), [x])(a), want, strict=True):
+        assert_same(got, one, **tolerance)
+
+
 def test_no_python_runs_and_arguments_stay(rng, monkeypatch):
     a, b = arrays_of(rng, "float64", (4,))
     inputs = [sg.symbol("a", ("m", "n", "n")), sg.symbol("b", ("m", "n", 2))]

@@ -69,10 +69,40 @@ LAST = "the last two axes are its own"
             "scipy.linalg.solve of expressions: got an unexpected keyword argument 'assume_a'",
         ),
         Refusal(
-            lambda: np.linalg.norm(A, 2),
+            lambda: np.linalg.norm(A, sg.symbol("p")),
             TraceError,
-            "norm: order 2 of a matrix needs its singular values",
-            "np.linalg.norm(A) is the Frobenius norm; orders 1 and inf need none",
+            "norm: the order of a matrix's norm is an expression",
+            "give a number that is known while tracing",
+        ),
+        Refusal(lambda: np.linalg.svd(B), MatrixError, "svd: an array of rank 1 is no matrix", LAST),
+        Refusal(lambda: np.linalg.svdvals(B), MatrixError, "svdvals: an array of rank 1 is no matrix", LAST),
+        Refusal(
+            lambda: np.linalg.svd(W),
+            TraceError,
+            "svd: of a matrix that is not square, full_matrices=True adds vectors that it does not determine",
+            "np.linalg.svd(A, full_matrices=False)",
+        ),
+        Refusal(
+            lambda: np.linalg.svd(A, hermitian=True),
+            TraceError,
+            "svd: hermitian=True reads one triangle of the matrix only",
+            "np.linalg.svd(A, full_matrices=False) reads all of it",
+        ),
+        Refusal(
+            lambda: np.linalg.norm(sg.symbol("N", (0, 3)), -2),
+            ShapeError,
+            "norm: a matrix without elements has no singular values",
+        ),
+        Refusal(
+            lambda: np.linalg.cond(sg.symbol("N", (2, 0, 0))),
+            ShapeError,
+            "cond: a matrix without elements has no singular values",
+        ),
+        Refusal(
+            lambda: np.linalg.pinv(A),
+            TraceError,
+            "np.linalg.pinv does not work on expressions: its value depends on the rank, which jumps",
+            "np.linalg.solve(A, b), np.linalg.inv(A) and np.linalg.svd(A, full_matrices=False) are there",
         ),
     ],
     ids=lambda case: case.what.split(":")[0],
@@ -111,6 +141,12 @@ def test_files_have_no_lapack(tmp_path):
     assert str(caught.value) == (
         f"export: logabsdet of matrices float64[n, n] calls LAPACK, which files cannot\n  at {line_of(log_determinant)}\n"
         "  hint: matrices of a fixed number of rows up to 8 need no LAPACK"
+    )
+    with pytest.raises(CompileError) as caught:
+        sg.export(tmp_path, {"f": (np.linalg.norm(A, 2), [A])}, kinds=("object",))
+    assert said(caught.value) == (
+        "export: svdvals of matrices float64[3, 3] calls LAPACK, which files cannot\n"
+        "  hint: sg.compile makes a kernel that can"
     )
     assert not list(tmp_path.iterdir())
     small = sg.symbol("s", (8, 8))

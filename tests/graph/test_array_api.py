@@ -120,6 +120,8 @@ ROWS: dict[str, Row] = {
         for name in ("cholesky", "det", "diagonal", "inv", "matrix_norm", "matrix_transpose", "trace", "vector_norm")
     },
     "linalg.slogdet": Row(lambda xp, v: list(xp.linalg.slogdet(v["S"]))),
+    "linalg.svd": Row(lambda xp, v: list(xp.linalg.svd(v["x"], full_matrices=False))),
+    "linalg.svdvals": Row(lambda xp, v: xp.linalg.svdvals(v["S"])),
     "linalg.cross": Row(lambda xp, v: xp.linalg.cross(v["x"], v["y"], axis=-1)),
     "linalg.matmul": Row(lambda xp, v: xp.linalg.matmul(v["x"], v["S"])),
     "linalg.matrix_power": Row(lambda xp, v: xp.linalg.matrix_power(v["S"], -2)),
