@@ -29,7 +29,7 @@ from symgrad.rewrite.scaling import scaling_rules
 __all__ = ["Canonical", "canonical"]
 
 _FEW = 256  # places of an array that are written one by one
-_MANY = 10_000  # nodes beyond which factors stay where they are: moving them takes longer than it saves
+_MANY = 1_000  # nodes beyond which factors stay where they are: moving them takes longer than it saves
 _TYPICAL = 100  # the size that a dynamic dimension is taken for when orders are compared
 
 

@@ -23,6 +23,7 @@ from symgrad.types import INT64, DType
 __all__ = ["roll"]
 
 _LONG = 2000  # statements from which straight-line code is looked at
+_WIDTH = 4  # statements on each level of dependence from which repetition is looked for
 _LANES = 4  # sums of one length that are worth making side by side
 
 
@@ -32,10 +33,27 @@ def roll(program: Program, reassociate: bool = False) -> Program:
     stages: list[Any] = []
     for stage in program.stages:
         made = None
-        if stage.__class__ is Nest and len(stage.body) >= _LONG and _is_plain(stage.body):
+        if stage.__class__ is Nest and len(stage.body) >= _LONG and _is_wide(stage.body) and _is_plain(stage.body):
             made = _Roller(stage.body, buffers, reassociate).run()
         stages += [stage] if made is None else made
     return Program(tuple(buffers), tuple(stages))
+
+
+def _is_wide(body: Sequence[Any]) -> bool:
+    """Whether enough statements do not wait for each other; in a chain, nothing could run side by side."""
+    depth: dict[int, int] = {}
+    deepest = 0
+    for one in body:
+        if one.__class__ is Let:
+            own = 0
+            for arg in one.args:
+                below = depth.get(arg, 0)
+                if below > own:
+                    own = below
+            depth[one.id] = own + 1
+            if own >= deepest:
+                deepest = own + 1
+    return len(depth) >= _WIDTH * deepest
 
 
 def _is_plain(body: Sequence[Any]) -> bool:
