@@ -159,12 +159,17 @@ PROBLEMS = [case for case in CASES if case.field == "optimization"]
 
 @pytest.mark.parametrize("case", PROBLEMS, ids=lambda case: case.name)
 def test_published_minima_are_reached(case):
-    """Levenberg and Marquardt's method with compiled Jacobians goes from the published start to the published minimum."""
+    """A trust-region method with compiled Jacobians goes from the published start to the published minimum.
+
+    Not ``method="lm"``: where a Jacobian is rank-deficient, as at the start of ``biggs_exp6``, SciPy 1.17.1's answer depends on
+    what memory held before (the same is seen with Jacobians written in NumPy, under ``MALLOC_PERTURB_`` of 85 and 170).
+    """
     derivatives = first_derivatives(case)
     found = scipy.optimize.least_squares(
         *(lambda x: derivatives(x)[1], case.args[0]),
         jac=lambda x: derivatives(x)[0][0],
-        method="lm",
+        method="trf",
+        x_scale="jac",
         ftol=1e-15,
         xtol=1e-15,
         gtol=1e-15,
