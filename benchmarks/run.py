@@ -26,6 +26,7 @@ QUICK: dict[str, Sequence[str]] = {
     "bench_first_figures": ("--rounds", "1"),
     "bench_functions": ("--rounds", "3", "--points", "1000", "--only", "rational"),
     "bench_gemm": ("--rounds", "2", "--types", "d", "--groups", "v", "--sample", "1e-4"),
+    "bench_gradient": ("--rounds", "1", "--only", "softmax"),
     "bench_mathlib": ("--rounds", "2", "--sample", "1e-4", "--only", "exp,tanh"),
     "bench_nodes": ("--nodes", "500"),
     "bench_rows": ("--quick",),

@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from codegen.lower.access import contraction_labels
+from codegen.lower.boxes import overlapping
 from codegen.lower.schedule import COST
 from symgrad import dims
 from symgrad.dims import Size
 from symgrad.node import Node
 from symgrad.opdef import Kind
 from symgrad.ops.contraction import label_sizes
-from symgrad.types import is_tuple
+from symgrad.ops.structure import Box
+from symgrad.types import is_tuple, same_shape
 
 __all__ = ["Facts", "analyse", "largest_written_out", "level_of"]
 
@@ -59,7 +61,8 @@ def analyse(
     while True:
         stored = arguments | forced | more
         facts = Facts(_flat(order, stored), _domains(order, stored, is_unrolled), more, is_unrolled)
-        found = _repeated(order, request, stored, facts)
+        costs = _costs(order, stored)
+        found = _repeated(order, request, stored, facts, costs) | _shifted(order, stored, is_unrolled, costs)
         if not found:
             return facts
         more |= found
@@ -197,7 +200,9 @@ def _domains(order: Sequence[Node], stored: set[Node], is_unrolled: Callable[[Si
 
 
 # -- repeated work --------------------------------------------------------------------------------------------------
-def _repeated(order: Sequence[Node], request: Any, stored: set[Node], facts: Facts) -> set[Node]:
+def _repeated(
+    order: Sequence[Node], request: Any, stored: set[Node], facts: Facts, costs: dict[Node, int]
+) -> set[Node]:
     """Expensive values that nests of several kinds would each compute: the last ones that they share."""
     levels = _levels(order, stored)
     pulled: dict[Node, frozenset[Any]] = {}
@@ -215,7 +220,6 @@ def _repeated(order: Sequence[Node], request: Any, stored: set[Node], facts: Fac
             if one not in stored:
                 before = pulled.get(one, none)
                 pulled[one] = keys if not before else before if keys <= before else before | keys
-    costs = _costs(order, stored)
     found = set()
     for node in order:
         keys = pulled.get(node, none)
@@ -226,6 +230,33 @@ def _repeated(order: Sequence[Node], request: Any, stored: set[Node], facts: Fac
         ):
             continue  # something nearer to the results is shared as well
         found.add(node)
+    return found
+
+
+def _shifted(
+    order: Sequence[Node], stored: set[Node], is_unrolled: Callable[[Size], bool], costs: dict[Node, int]
+) -> set[Node]:
+    """Values that one loop would compute several times, as it uses overlapping parts of their array: the last such ones."""
+    if not any(node.op.name == "slice" for node in order):
+        return set()
+    parts: dict[Node, frozenset[Box]] = {}  # of each array, those that are used
+    none: frozenset[Box] = frozenset()
+    counts: dict[frozenset[Box], int] = {}
+    found = set()
+    for node in reversed(order):
+        own = parts.get(node, none)
+        if node.op.name == "slice":
+            whole = node.inputs[0]
+            parts[whole] = parts.get(whole, none) | {node.attrs.box}
+        elif len(own) > 1 and node.op.kind is Kind.ELEMENTWISE and node not in stored and node.inputs:
+            if own not in counts:
+                counts[own] = overlapping(list(own))
+            if costs[node] * (counts[own] - 1) >= _REPEAT and not all(map(is_unrolled, node.shape)):
+                found.add(node)
+                continue
+            for one in node.inputs:
+                if same_shape(one.shape, node.shape):
+                    parts[one] = parts.get(one, none) | own
     return found
 
 

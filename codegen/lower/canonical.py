@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from codegen.lower.contraction import label_groups
+from codegen.lower.regions import by_regions
 from symgrad import ops, types
 from symgrad.dims import Dim
 from symgrad.errors import CompileError
@@ -218,4 +219,5 @@ _RULES = [
     Rule("pairs", ("einsum",), _pairs),
     Rule("batch first", ("einsum",), _batch_first),
     Rule("known places", ("scatter_add",), _known_places),
+    Rule("regions", ("place",), by_regions),
 ]

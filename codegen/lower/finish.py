@@ -7,6 +7,7 @@ from typing import Any
 
 from codegen.lower.arena import stage_uses
 from codegen.lower.blocking import blocked
+from codegen.lower.joining import joined
 from codegen.lower.loopir import (
     Buffer,
     Const,
@@ -38,7 +39,7 @@ def finish(program: Program, fastmath: Set[str] = frozenset(), threads: int = 1)
 
     ``reciprocal`` in ``fastmath`` asks for one division for each divisor; ``threads`` says how many may work at once.
     """
-    changed = _in_place(program)
+    changed = joined(_in_place(program))
     if "reciprocal" in fastmath:
         changed = share_reciprocals(changed)
     return _chunked(split(blocked(roll(changed, "reassoc" in fastmath), threads), threads))

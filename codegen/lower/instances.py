@@ -18,7 +18,7 @@ from symgrad import types
 from symgrad.opdef import REGISTRY
 from symgrad.types import BOOL, INT64, DType
 
-__all__ = ["Instance", "Pool", "halving"]
+__all__ = ["COMMUTATIVE", "Instance", "Pool", "halving"]
 
 T = TypeVar("T")
 
@@ -58,7 +58,7 @@ class Reduction(NamedTuple):
 
 
 _NO_AXES: frozenset[Axis] = frozenset()
-_COMMUTATIVE = {
+COMMUTATIVE = {
     "add",
     "multiply",
     "maximum",
@@ -159,7 +159,7 @@ class Pool:
         first = args[0]
         if first.op == "const" and all(arg.op == "const" for arg in args):
             return self._folded(op, args, result)
-        if op in _COMMUTATIVE and first.uid > args[1].uid:
+        if op in COMMUTATIVE and first.uid > args[1].uid:
             args = (args[1], first)
         axes = args[0].axes
         for arg in args[1:]:

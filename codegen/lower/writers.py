@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from codegen.lower.access import Stored, wrapped_index
+from codegen.lower.boxes import disjoint
 from codegen.lower.forms import Index, combine, scale
 from codegen.lower.nest import Writer
 from codegen.lower.views import is_dense
@@ -17,11 +18,9 @@ from symgrad import types
 from symgrad.dims import Size
 from symgrad.node import Node
 from symgrad.ops.source import uniform_value
-from symgrad.ops.structure import Box, Pick, Range, box_shape, same_box, whole
+from symgrad.ops.structure import Box, Pick, Range, box_shape, whole
 
 __all__ = ["Step", "by_parts", "steps"]
-
-_MANY = 64  # parts beyond which overlaps are not looked for
 
 
 class Step(NamedTuple):
@@ -113,7 +112,7 @@ def _part_steps(node: Node, place: Stored) -> list[Step]:
     for box, part in _boxes(node):
         groups.setdefault(box, []).append(part)
     boxes = list(groups)
-    if node.op.name != "place" or _disjoint(boxes):
+    if node.op.name != "place" or disjoint(boxes):
         fill = node.op.name == "place" and not _covers(boxes, node.shape)
         made = [Step(None)] if fill else []
         return made + [
@@ -122,58 +121,6 @@ def _part_steps(node: Node, place: Stored) -> list[Step]:
         ]
     added = [Step(_box_writer(node, tuple(groups[box]), box, place, "add"), after=True) for box in boxes]
     return [Step(None), *added]
-
-
-def _disjoint(boxes: Sequence[Box]) -> bool:
-    if all(isinstance(entry, Pick) and isinstance(entry.position, int) for box in boxes for entry in box):
-        return True  # distinct points
-    if _only_picks_differ(boxes):
-        return True
-    if len(boxes) > _MANY:
-        return False
-    return all(_apart(a, b) for k, a in enumerate(boxes) for b in boxes[:k])
-
-
-def _only_picks_differ(boxes: Sequence[Box]) -> bool:
-    """Whether boxes, no two of which are equal, are the same ranges at other positions."""
-    first = boxes[0]
-    for box in boxes:
-        for one, other in zip(box, first, strict=True):
-            if isinstance(one, Pick) and isinstance(other, Pick):
-                if not (isinstance(one.position, int) and isinstance(other.position, int)):
-                    return False
-            elif not same_box((one,), (other,)):
-                return False
-    return True
-
-
-def _apart(a: Box, b: Box) -> bool:
-    """Whether two boxes certainly share no element: their ranges do not meet along some axis, or alternate."""
-    for one, other in zip(a, b, strict=True):
-        if _alternate(one, other):
-            return True
-        first, second = _span(one), _span(other)
-        if first is not None and second is not None and (first[1] < second[0] or second[1] < first[0]):
-            return True
-    return False
-
-
-def _alternate(one: Pick | Range, other: Pick | Range) -> bool:
-    """Whether two ranges of one step leave different remainders by it."""
-    if not (isinstance(one, Range) and isinstance(other, Range) and one.step == other.step > 1):
-        return False
-    starts = one.start, other.start
-    return all(isinstance(start, int) for start in starts) and (one.start - other.start) % one.step != 0
-
-
-def _span(entry: Pick | Range) -> tuple[int, int] | None:
-    """First and last position, where static."""
-    if isinstance(entry, Pick):
-        return (entry.position, entry.position) if isinstance(entry.position, int) else None
-    if not isinstance(entry.start, int) or not isinstance(entry.size, int):
-        return None
-    ends = sorted((entry.start, entry.start + (entry.size - 1) * entry.step))
-    return ends[0], ends[1]
 
 
 def _covers(boxes: Sequence[Box], shape: Sequence[Size]) -> bool:

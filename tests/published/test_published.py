@@ -154,6 +154,15 @@ def test_float32(case):
     assert error <= max(4 * np.max(np.abs(numpys - exact)) / scale, 1e-5)
 
 
+@every
+def test_gradient_costs_at_most_four_values(case):
+    """In counted operations; of the sum of squares where the value is an array."""
+    symbols = [sg.symbol(f"x{k}", np.shape(arg), dtype=np.asarray(arg).dtype) for k, arg in enumerate(case.args)]
+    value = scalar_of(traceable(case))(*symbols)
+    both = [value, *sg.gradients(value, [symbols[k] for k in case.wrt])]
+    assert sg.compile(both, symbols).stats["flops"] <= 4 * sg.compile(value, symbols).stats["flops"]
+
+
 PROBLEMS = [case for case in CASES if case.field == "optimization"]
 
 
