@@ -239,24 +239,25 @@ def _shifted(
     """Values that one loop would compute several times, as it uses overlapping parts of their array: the last such ones."""
     if not any(node.op.name == "slice" for node in order):
         return set()
-    parts: dict[Node, frozenset[Box]] = {}  # of each array, those that are used
-    none: frozenset[Box] = frozenset()
+    parts: dict[Node, set[Box]] = {}  # of each array, those that are used
     counts: dict[frozenset[Box], int] = {}
     found = set()
     for node in reversed(order):
-        own = parts.get(node, none)
         if node.op.name == "slice":
-            whole = node.inputs[0]
-            parts[whole] = parts.get(whole, none) | {node.attrs.box}
-        elif len(own) > 1 and node.op.kind is Kind.ELEMENTWISE and node not in stored and node.inputs:
-            if own not in counts:
-                counts[own] = overlapping(list(own))
-            if costs[node] * (counts[own] - 1) >= _REPEAT and not all(map(is_unrolled, node.shape)):
+            parts.setdefault(node.inputs[0], set()).add(node.attrs.box)
+        elif node in parts and node.op.kind is Kind.ELEMENTWISE and node not in stored and node.inputs:
+            own = parts[node]
+            if all(map(is_unrolled, node.shape)):
+                continue
+            key = frozenset(own)
+            if key not in counts:
+                counts[key] = overlapping(list(own))
+            if costs[node] * (counts[key] - 1) >= _REPEAT:
                 found.add(node)
                 continue
             for one in node.inputs:
                 if same_shape(one.shape, node.shape):
-                    parts[one] = parts.get(one, none) | own
+                    parts.setdefault(one, set()).update(own)
     return found
 
 

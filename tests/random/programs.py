@@ -97,12 +97,20 @@ def programs(draw: Any, most: int = 9) -> Program:
 def _step(draw: Any, shapes: list[tuple[Any, ...]]) -> tuple[Step, tuple[Any, ...]]:
     k = draw(st.integers(0, len(shapes) - 1))
     shape = shapes[k]
-    kind = draw(st.sampled_from(["unary", "binary", "reduce", "view", "part", "join", "contract", "index"]))
+    kind = draw(st.sampled_from(["unary", "binary", "reduce", "view", "part", "join", "contract", "index", "stencil"]))
     if kind == "binary":
         j = draw(st.sampled_from([j for j, other in enumerate(shapes) if _fits(shape, other)]))
         return Step(BINARY[draw(st.sampled_from(sorted(BINARY)))], (k, j)), _joined(shape, shapes[j])
     if shape:
-        made = {"reduce": _reduce, "view": _view, "part": _part, "join": _join, "contract": _contract, "index": _index}
+        made = {
+            "reduce": _reduce,
+            "view": _view,
+            "part": _part,
+            "join": _join,
+            "contract": _contract,
+            "index": _index,
+            "stencil": _stencil,
+        }
         if kind in made:
             return made[kind](draw, shapes, k)
     return Step(UNARY[draw(st.sampled_from(sorted(UNARY)))], (k,)), shape
@@ -181,3 +189,28 @@ def _index(draw: Any, shapes: Any, k: int) -> tuple[Step, tuple[Any, ...]]:
     count = draw(st.sampled_from([1, 2, 19]))
     rows = np.array(draw(st.lists(st.integers(-size, size - 1), min_size=count, max_size=count)))
     return Step(lambda x: np.take(x, rows, axis=axis), (k,)), (*shape[:axis], count, *shape[axis + 1 :])
+
+
+def _stencil(draw: Any, shapes: Any, k: int) -> tuple[Step, tuple[Any, ...]]:
+    """A combination of parts that overlap, along one axis or two."""
+    shape = shapes[k]
+    axes = [axis for axis, size in enumerate(shape) if isinstance(size, int) and size > 2]
+    if not axes:
+        return Step(np.sin, (k,)), shape
+    chosen = draw(st.sets(st.sampled_from(axes), min_size=1, max_size=2))
+    weights = draw(st.lists(st.sampled_from([-2.0, 0.5, 1.0]), min_size=3, max_size=3))
+    function = draw(st.sampled_from([np.sin, lambda x: x, lambda x: np.exp(np.tanh(x))]))
+
+    def apply(x: Any) -> Any:
+        values = function(x)
+        total: Any = 0.0
+        for axis in sorted(chosen):
+            for shift, weight in enumerate(weights):
+                index = tuple(
+                    slice(shift, size - 2 + shift) if a == axis else slice(1, -1) if a in chosen else slice(None)
+                    for a, size in enumerate(shape)
+                )
+                total = total + weight * values[index]
+        return total
+
+    return Step(apply, (k,)), tuple(size - 2 if axis in chosen else size for axis, size in enumerate(shape))
