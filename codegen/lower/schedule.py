@@ -126,7 +126,7 @@ class Scheduler:
     ) -> list[Any]:
         """Statements for goals inside the loops over ``fixed``; ``ids`` grows by the values of this block."""
         order = _closure(goals, ids, kept)
-        rounds = self._rounds(goals, order, fixed, ids)
+        rounds = self._rounds(goals, order, fixed, ids, kept)
         loops = [(time, axis, own) for time, one in enumerate(rounds) for axis, own in one.loops.items()]
         visible = self._keep_shared(loops, order, fixed, ids, kept, lane)
         out: list[Any] = []
@@ -140,13 +140,13 @@ class Scheduler:
         return out
 
     def _rounds(
-        self, goals: Sequence[Goal], order: Sequence[Instance], fixed: frozenset[Axis], ids: Ids
+        self, goals: Sequence[Goal], order: Sequence[Instance], fixed: frozenset[Axis], ids: Ids, kept: Kept
     ) -> list[_Round]:
         times: dict[Instance, int] = dict.fromkeys(ids, 0)
         ending: list[Goal] = []
         for one in order:
-            time = max((times.get(arg, 0) for arg in one.args), default=0)
-            if one.op == "reduce" and one.axes <= fixed:
+            time = max((times.get(arg, 0) for arg in _operands(one, kept)), default=0)
+            if one.op == "reduce" and one.axes <= fixed and one not in kept:
                 ending.append(Partial(one, one.data.axes, None))
                 time += 1
             times[one] = time
@@ -159,7 +159,7 @@ class Scheduler:
             return rounds[time]
 
         for one in order:
-            if one.axes <= fixed and one.op != "reduce":
+            if one.axes <= fixed and (one.op != "reduce" or one in kept):
                 at(times[one]).local.append(one)
         for goal in [*outer, *ending]:
             here = at(max(times[one] for one in goal_needs(goal)))

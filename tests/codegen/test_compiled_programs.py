@@ -1,6 +1,8 @@
 """Kernels as programs meet them."""
 
 import numpy as np
+import pytest
+from comparing import assert_same
 
 import symgrad as sg
 
@@ -9,3 +11,14 @@ def test_a_kernel_with_the_name_of_a_function_that_it_calls():
     x, y = sg.symbol("x", ("n",)), sg.symbol("y", ("n",))
     made = sg.compile([x, y * 2], [x, y], name="memcpy")(np.ones(3), np.arange(3.0))
     np.testing.assert_array_equal(made, [np.ones(3), [0, 2, 4]])
+
+
+@pytest.mark.parametrize("shape", [("n", "m"), (30, 40), ("n", 40)])
+def test_a_reduction_that_several_loops_share(shape):
+    """The derivative of an extreme of extremes compares with the inner ones in several loops; they are kept in memory."""
+    x = sg.symbol("x", shape)
+    at = np.random.default_rng(0).normal(size=(30, 40))
+    for axis in (0, 1):
+        (slope,) = sg.gradients(np.max(np.min(x, axis=axis)), [x])
+        inner = np.min(at, axis=axis, keepdims=True)
+        assert_same(sg.compile(slope, [x])(at), ((at == inner) & (inner == np.max(inner))).astype(float))
