@@ -41,6 +41,7 @@ from symgrad.dims import Atom, Dim, Size
 __all__ = ["StageEmitter", "emit_kernel"]
 
 _LINE = 64  # bytes to which memory is aligned
+_FEW = 64  # constants that are written as numbers, for the reader
 
 
 def emit_kernel(
@@ -81,6 +82,9 @@ def _pointer(stages: StageEmitter, buffer: Buffer, spec: KernelSpec, arena: Aren
     """The address of a buffer."""
     f = stages.f
     if buffer.kind == "table":
+        if buffer.data.size > _FEW:
+            stored = buffer.dtype.newbyteorder("<")  # as on every processor that code is made for
+            return Value(f.module.data(buffer.name, buffer.data.astype(stored).tobytes()), POINTER)
         return Value(f.module.table(buffer.name, buffer.data.ravel().tolist(), element_type(buffer.dtype)), POINTER)
     if buffer.kind == "temporary":
         offset = arena.offsets.get(buffer.name, 0)

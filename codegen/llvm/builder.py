@@ -80,6 +80,12 @@ class Module:
         self.globals[name] = f"@{name} = internal {sort} [{len(values)} x {kind.text}] [{body}], align 64"
         return f"@{name}"
 
+    def data(self, name: str, content: bytes) -> str:
+        """A global of bytes, which LLVM reads ten times faster than numbers; returns its name with the ``@``."""
+        body = "\\" + content.hex("\\") if content else ""
+        self.globals[name] = f'@{name} = internal constant [{len(content)} x i8] c"{body}", align 64'
+        return f"@{name}"
+
     def string(self, name: str, value: str) -> str:
         """A global zero-terminated string; returns its name with the ``@``."""
         data = value.encode() + b"\0"

@@ -22,3 +22,16 @@ def test_a_reduction_that_several_loops_share(shape):
         (slope,) = sg.gradients(np.max(np.min(x, axis=axis)), [x])
         inner = np.min(at, axis=axis, keepdims=True)
         assert_same(sg.compile(slope, [x])(at), ((at == inner) & (inner == np.max(inner))).astype(float))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "int32", "bool"])
+def test_large_constants_keep_their_bits(dtype):
+    """They are written as bytes, special values and signs of zero among them."""
+    numbers = np.random.default_rng(0).normal(size=300) * 1e3
+    if np.dtype(dtype).kind == "f":
+        numbers[:5] = [np.inf, -np.inf, np.nan, -0.0, 5e-324]
+    constants = (numbers > 0) if dtype == "bool" else numbers.astype(dtype)
+    i = sg.symbol("i", ("n",), dtype="int64")
+    found = sg.compile(sg.constant(constants)[i], [i])(np.arange(300)[::-1])
+    assert found.dtype == constants.dtype
+    assert found.tobytes() == np.ascontiguousarray(constants[::-1]).tobytes()
