@@ -7,6 +7,7 @@ need no rule of their own: they are applied to tangents.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 from symgrad import ops
@@ -139,8 +140,10 @@ class Forward:
                 partial = derivative.partial(node, i)
                 if partial is not None:
                     passed = apply_partial(head, partial)
-                    parts.append(passed._replace(value=ops.cast(passed.value, node.type.dtype)))
-        return add_heads(parts) if parts else None
+                    if passed.value.type.dtype is not node.type.dtype:
+                        passed = passed.of(ops.cast(passed.value, node.type.dtype))
+                    parts.append(passed)
+        return reduce(add_heads, parts) if parts else None
 
     def _linear(self, node: Node, derivative: Linear, own: Sequence[Head | None]) -> Head | None:
         arguments = derivative.arguments if derivative.arguments is not None else tuple(range(len(node.inputs)))
@@ -166,7 +169,7 @@ class Forward:
                 continue
             inputs = [head.value if k == i else one for k, one in enumerate(node.inputs)]
             parts.append(Head(apply(node.op, tuple(inputs), node.attrs), zeros=zeros))
-        return add_heads(parts)
+        return reduce(add_heads, parts)
 
     def _masked(self, node: Node, i: int, head: Head) -> Head:
         """The contraction of a tangent that holds structural zeros, which prevail."""

@@ -9,8 +9,7 @@ products use ``masked_multiply``, in which a zero of the head prevails whatever 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from symgrad import ops
 from symgrad.node import Node
@@ -23,13 +22,17 @@ __all__ = ["MASKED_PRODUCTS", "Head", "add_heads", "gate", "materialize", "produ
 MASKED_PRODUCTS = ("masked_multiply", "zero_multiply")
 
 
-class Head(NamedTuple):
+class Head:
     """A cotangent (or tangent): ``where(mask, value, 0)``, or with the mask inverted."""
 
-    value: Any
-    mask: Any = None
-    inverted: bool = False
-    zeros: bool = False
+    __slots__ = ("inverted", "mask", "value", "zeros")
+
+    def __init__(self, value: Any, mask: Any = None, inverted: bool = False, zeros: bool = False) -> None:
+        self.value, self.mask, self.inverted, self.zeros = value, mask, inverted, zeros
+
+    def of(self, value: Any) -> Head:
+        """Another expression, zero where this head is."""
+        return Head(value, self.mask, self.inverted, self.zeros)
 
 
 def product(head: Head, factor: Any) -> Head:
@@ -37,20 +40,20 @@ def product(head: Head, factor: Any) -> Head:
     if isinstance(factor, (int, float)):
         if factor == 0:
             return Head(ops.zeros_like(head.value), zeros=True)
-        return head._replace(value=_scaled(head.value, factor))
+        return head.of(_scaled(head.value, factor))
     known = ops.uniform_value(factor)
     if known is not None and known in (1, -1):
-        return head._replace(value=_scaled(head.value, known.item()))
+        return head.of(_scaled(head.value, known.item()))
     own = ops.uniform_value(head.value)
     if own is not None and own in (1, -1):
-        return head._replace(value=_scaled(factor, own.item()))
+        return head.of(_scaled(factor, own.item()))
     if head.zeros:
-        return head._replace(value=ops.masked_multiply(head.value, factor))
+        return head.of(ops.masked_multiply(head.value, factor))
     if factor.op.name == "divide" and ops.uniform_value(factor.inputs[0]) == 1:
-        return head._replace(value=ops.divide(head.value, factor.inputs[1]))
+        return head.of(ops.divide(head.value, factor.inputs[1]))
     if factor.op.name == "negative":
-        return head._replace(value=ops.negative(ops.multiply(head.value, factor.inputs[0])))
-    return head._replace(value=ops.multiply(head.value, factor))
+        return head.of(ops.negative(ops.multiply(head.value, factor.inputs[0])))
+    return head.of(ops.multiply(head.value, factor))
 
 
 def _scaled(value: Any, factor: float) -> Any:
@@ -64,11 +67,11 @@ def _scaled(value: Any, factor: float) -> Any:
 def gate(head: Head, mask: Node, inverted: bool) -> Head:
     """The head, additionally zero where the mask does not hold (or, inverted, where it does)."""
     if head.mask is None:
-        return head._replace(mask=mask, inverted=inverted)
+        return Head(head.value, mask, inverted, head.zeros)
     if head.mask is mask and head.inverted == inverted:
         return head
     both = ops.logical_and(_positive(head.mask, head.inverted), _positive(mask, inverted))
-    return head._replace(mask=both, inverted=False)
+    return Head(head.value, both, False, head.zeros)
 
 
 def _positive(mask: Any, inverted: bool) -> Any:
@@ -84,7 +87,7 @@ def apply_partial(head: Head, partial: Any) -> Head:
         # the derivative of an absolute value, declared to be zero at its kink
         own = ops.uniform_value(head.value)
         value = _scaled(partial, own.item()) if own is not None else ops.zero_multiply(head.value, partial)
-        return head._replace(value=value, zeros=True)
+        return Head(value, head.mask, head.inverted, True)
     return product(head, partial)
 
 
@@ -96,19 +99,14 @@ def materialize(head: Head) -> Head:
     return Head(ops.where(head.mask, *pair), zeros=True)
 
 
-def add_heads(heads: Sequence[Head]) -> Head:
-    """The sum of the contributions that meet at a node."""
-    total = heads[0]
-    for head in heads[1:]:
-        total = _add_two(total, head)
-    return total
-
-
-def _add_two(left: Head, right: Head) -> Head:
+def add_heads(left: Head | None, right: Head) -> Head:
+    """The sum of contributions that meet at a node; at first there is none."""
+    if left is None:
+        return right
     zeros = left.zeros or right.zeros
     if left.mask is not None and left.mask is right.mask:
         if left.inverted == right.inverted:
-            return left._replace(value=_plus(left.value, right.value), zeros=zeros)
+            return Head(_plus(left.value, right.value), left.mask, left.inverted, zeros)
         chosen, other = (right, left) if left.inverted else (left, right)
         return Head(ops.where(left.mask, chosen.value, other.value), zeros=zeros)
     left, right = materialize(left), materialize(right)

@@ -69,7 +69,7 @@ def linear_map(
     sources = [node for node in given if node is not None]
     tangents = iter(Forward(known, sources).run([head for head in heads if head is not None]))
     found = [None if node is None else next(tangents) for node in made]
-    return [None if head is None else head._replace(zeros=True) for head in found]
+    return [None if head is None else Head(head.value, head.mask, head.inverted, True) for head in found]
 
 
 def defined_by(node: Node, i: int) -> tuple[Node, Node]:
@@ -104,16 +104,17 @@ class Reverse:
         self.replaced = replaced or {}
         self.kept = {*self.sources, *self.stops, *self.replaced}
         self.ledger = ledger
-        self.order = topological(outputs, self.stops.__contains__)
+        self.order = topological(outputs, self.stops.__contains__ if self.stops else None)
         self.active = depends_on(self.order, self.sources)
-        self.heads: dict[Node, list[Head]] = {}
+        self.wanted = set(filter(differentiable, self.active))  # what a cotangent may be given to
+        self.heads: dict[Node, Head] = {}
         self.regular = Regularity()
-        self.items: dict[Node, dict[int, list[Head]]] = {}
+        self.items: dict[Node, dict[int, Head]] = {}
 
     def run(self, outputs: Sequence[Node], heads: Sequence[Head]) -> dict[Node, Head]:
         """The cotangent of every source that is reached."""
         for node, head in zip(outputs, heads, strict=True):
-            self.heads.setdefault(node, []).append(head)
+            self.heads[node] = add_heads(self.heads.get(node), head)
         found: dict[Node, Head] = {}
         for node in reversed(self.order):
             if node not in self.active:
@@ -124,18 +125,17 @@ class Reverse:
             arrived = self.heads.pop(node, None)
             if arrived is None:
                 continue
-            total = add_heads(arrived)
             if node in self.sources:
-                found[node] = total
-            if node not in self.stops and node.inputs:
-                self._pass_on(node, total)
+                found[node] = arrived
+            if node.inputs and node not in self.stops:
+                self._pass_on(node, arrived)
         return found
 
     def _give(self, node: Node, head: Head | None) -> None:
-        if head is not None and node in self.active and differentiable(node):
+        if head is not None and node in self.wanted:
             if head.value.type.dtype is not node.type.dtype:  # sums of narrow integers widen
-                head = head._replace(value=ops.cast(head.value, node.type.dtype))
-            self.heads.setdefault(node, []).append(head)
+                head = head.of(ops.cast(head.value, node.type.dtype))
+            self.heads[node] = add_heads(self.heads.get(node), head)
 
     def _enter(self, rule: str, node: Node) -> None:
         if self.ledger is not None:
@@ -155,7 +155,8 @@ class Reverse:
         if node.op.name in EQUIVALENTS and self._pass_equivalent(node, head):
             return
         if node.op.name == "item":
-            self.items.setdefault(node.inputs[0], {}).setdefault(node.attrs.position, []).append(head)
+            arrived = self.items.setdefault(node.inputs[0], {})
+            arrived[node.attrs.position] = add_heads(arrived.get(node.attrs.position), head)
         elif node.op.name == "stop_gradient" and node.attrs.order > 1:
             self._pass_stopped(node, head)
         elif derivative.__class__ in self._PASSES:
@@ -175,26 +176,23 @@ class Reverse:
 
     def _pass_partials(self, node: Node, derivative: Partials, head: Head) -> None:
         for i, one in enumerate(node.inputs):
-            if one in self.active and differentiable(one):
+            if one in self.wanted:
                 partial = derivative.partial(node, i)
                 if partial is not None:
-                    passed = apply_partial(head, partial)
-                    if node.op.name == "cast":
-                        passed = passed._replace(value=ops.cast(passed.value, one.type.dtype))
-                    self._give(one, passed)
+                    self._give(one, apply_partial(head, partial))
 
     def _pass_linear(self, node: Node, derivative: Linear, head: Head) -> None:
         arguments = derivative.arguments if derivative.arguments is not None else range(len(node.inputs))
         for i in arguments:
             one = node.inputs[i]
-            if one in self.active and differentiable(one):
+            if one in self.wanted:
                 self._give(one, self._transposed(node, derivative, i, head))
 
     def _transposed(self, node: Node, derivative: Linear, i: int, head: Head) -> Head:
         name = node.op.name
         if node.op.kind is Kind.ELEMENTWISE:
             zeros = head.zeros or name in MASKED_PRODUCTS
-            return head._replace(value=derivative.transpose(node, i, head.value), zeros=zeros)
+            return Head(derivative.transpose(node, i, head.value), head.mask, head.inverted, zeros)
         mask = head.mask
         if mask is not None and name in _MASK_PASSES:
             mask = derivative.transpose(node, i, mask)
@@ -210,11 +208,11 @@ class Reverse:
                     return Reverse([value], [own], [own]).run([value], [head])[own]
                 return Head(transpose_masked(node, i, head.value), zeros=True)
             return Head(derivative.transpose(node, i, head.value), zeros=head.zeros or name in _FILLS_ZEROS)
-        return head._replace(value=derivative.transpose(node, i, head.value), mask=mask)
+        return Head(derivative.transpose(node, i, head.value), mask, head.inverted, head.zeros)
 
     def _pass_pair(self, node: Node, derivative: Pair, head: Head) -> None:
         head = materialize(head)
-        wanted = [one in self.active and differentiable(one) for one in node.inputs]
+        wanted = [one in self.wanted for one in node.inputs]
         if head.zeros and node.op.kind is Kind.REDUCTION:
             results = linear_map(lambda given: derivative.vjp(node, given[0], wanted), [node], [head])
         else:
@@ -264,7 +262,7 @@ class Reverse:
         arrived = self.items.pop(node)
         kind: Any = node.type
         assert isinstance(kind, TupleType)
-        heads = [materialize(add_heads(arrived[k])) if k in arrived else None for k in range(len(kind.items))]
+        heads = [materialize(arrived[k]) if k in arrived else None for k in range(len(kind.items))]
         given = [None if head is None else head.value for head in heads]
         rule = self.replaced.get(node) or carried(node)
         if rule is not None:
