@@ -86,6 +86,7 @@ class _Reference(ref):  # type: ignore[type-arg]
 
 _table: dict[tuple[Any, ...], _Reference] = {}
 _writing = RLock()  # re-entrant: a collection inside the guarded lines may call _forget
+_context = provenance.current.get
 _faces: list[type[Node]] = [Node, Node]  # classes of rank-0 and of higher-rank nodes
 
 
@@ -100,12 +101,12 @@ def set_faces(scalar: type[Node], array: type[Node]) -> None:
     _faces[:] = [scalar, array]
 
 
-def apply(op: OpDef, inputs: tuple[Node, ...], attrs: Any = ()) -> Any:
-    """The node of ``op`` with these inputs and attributes, built or found.
+def apply(op: OpDef, inputs: tuple[Node, ...], attrs: Any = (), kind: Any = None) -> Any:
+    """The node of ``op`` with these inputs and attributes, built or found; ``kind`` is its type, if that is known.
 
     Raises whatever the operation's type rule raises for inputs that do not fit.
     """
-    context = provenance.current.get()
+    context = _context()
     identity = context.identity if inputs else None  # a placeholder is the same in every scope
     # Identities are safe in the key: the entry's node keeps its inputs alive, and dies before them.  A key without
     # references to containers is soon left alone by the garbage collector.
@@ -113,13 +114,16 @@ def apply(op: OpDef, inputs: tuple[Node, ...], attrs: Any = ()) -> Any:
     reference = _table.get(key)
     node = reference() if reference is not None else None
     if node is None:
-        kind: Any = op.infer(inputs, attrs)
-        face = Node if kind.__class__ is TupleType else _faces[1 if kind.shape else 0]
-        node = face.__new__(face)
+        if kind is None:
+            kind = op.infer(inputs, attrs)
+        node = (Node if kind.__class__ is TupleType else _faces[1 if kind.shape else 0])()
         node.op, node.inputs, node.attrs, node.type = op, inputs, attrs, kind
         node.context = identity
         node.sites = ()
-        node = _entered(key, node)
+        made = _Reference(node, _forget)
+        made.key = key
+        if _table.setdefault(key, made) is not made:
+            node = _entered(made, node)
     if context.observer is not None:
         context.observer.note(node)
     else:
@@ -127,17 +131,14 @@ def apply(op: OpDef, inputs: tuple[Node, ...], attrs: Any = ()) -> Any:
     return node
 
 
-def _entered(key: tuple[Any, ...], node: Node) -> Node:
-    """The node itself, now in the table, or the one that another thread has entered meanwhile."""
-    made = _Reference(node, _forget)
-    made.key = key
-    with _writing:
-        reference = _table.get(key)
-        found = reference() if reference is not None else None
-        if found is None:
-            _table[key] = made
-            return node
-        return found
+def _entered(made: _Reference, node: Node) -> Node:
+    """The node that another thread has entered meanwhile, or this one in the place of one that has just died."""
+    while True:
+        reference = _table.setdefault(made.key, made)
+        found = node if reference is made else reference()
+        if found is not None:
+            return found
+        _forget(reference)
 
 
 # -- traversals -----------------------------------------------------------------------------------------------------

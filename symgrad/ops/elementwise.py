@@ -50,28 +50,33 @@ class Elementwise:
 
     def __init__(self, op: OpDef, arity: int, rule: Rule) -> None:
         self.op, self.arity, self.rule = op, arity, rule
-        self._direct: set[Any] = set()  # operand types seen to need no conversion
+        self._direct: dict[Any, Any] = {}  # operand types seen to need no conversion, with the result's
 
     def __call__(self, *args: Any) -> Any:
         # The common cases first: operands that need no conversion, and one beside a Python number or a scalar.
-        if len(args) != self.arity:
-            raise TypeError(f"{self.op.name} takes {self.arity} operands ({len(args)} given)")
-        kind = getattr(args[0], "type", None)
-        if kind in self._direct:
-            if self.arity == 1:
-                return apply(self.op, args)
-            if self.arity == 2:
+        arity = self.arity
+        if len(args) != arity:
+            raise TypeError(f"{self.op.name} takes {arity} operands ({len(args)} given)")
+        first = args[0]
+        kind = first.type if isinstance(first, Node) else None
+        made = self._direct.get(kind)
+        if made is not None:
+            if arity == 1:
+                return apply(self.op, args, (), made)
+            if arity == 2:
                 other = _like(args[1], kind)
                 if other is not None:
-                    return apply(self.op, (args[0], other))
-        elif self.arity == 2 and getattr(args[1], "type", None) in self._direct:
-            other = _like(args[0], args[1].type)
+                    return apply(self.op, (first, other), (), made)
+        elif arity == 2 and getattr(args[1], "type", None) in self._direct:
+            kind = args[1].type
+            other = _like(first, kind)
             if other is not None:
-                return apply(self.op, (other, args[1]))
+                return apply(self.op, (other, args[1]), (), self._direct[kind])
         args = tuple(self._prepare(args))
+        node = apply(self.op, args)
         if self._accepts(args[0].type.dtype):
-            self._direct.add(args[0].type)
-        return apply(self.op, args)
+            self._direct[args[0].type] = node.type
+        return node
 
     def _accepts(self, dtype: DType) -> bool:
         """Whether operands of that element type are taken as they are."""
@@ -128,7 +133,7 @@ def _like(value: Any, kind: Any) -> Any:
         value = coerce.as_node(value, kind.dtype)
     elif own.shape or own.dtype is not kind.dtype:
         return None
-    return broadcast_to(value, kind.shape)
+    return broadcast_to(value, kind.shape) if kind.shape else value
 
 
 def floats_only(name: str) -> Infer:
