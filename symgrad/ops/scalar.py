@@ -79,18 +79,23 @@ def build(expression: sympy.Basic, values: Mapping[Any, Any]) -> Any:
     TraceError
         The expression holds a symbol without a value or a function that has no elementwise operation.
     """
-    steps, result = _recipe(expression, tuple(values))
-    made = list(values.values())
+    return _follow(_recipe(expression, tuple(values)), list(values.values()))
+
+
+Step = tuple[Callable[..., Any], tuple[int, ...]]
+Recipe = tuple[tuple[Step, ...], int]
+
+
+def _follow(recipe: Recipe, made: list[Any]) -> Any:
+    """The value that a recipe makes of known ones."""
+    steps, result = recipe
     for function, places in steps:
         made.append(function(*[made[place] for place in places]))
     return made[result]
 
 
-Step = tuple[Callable[..., Any], tuple[int, ...]]
-
-
 @lru_cache(maxsize=1024)
-def _recipe(expression: Any, known: tuple[Any, ...]) -> tuple[tuple[Step, ...], int]:
+def _recipe(expression: Any, known: tuple[Any, ...]) -> Recipe:
     """How to make an expression: functions of the places of earlier values, which start with the known; its own place."""
     place = {one: k for k, one in enumerate(known)}
     steps: list[Step] = []
@@ -146,6 +151,8 @@ def _step(one: Any) -> tuple[Sequence[Any], Callable[..., Any]]:
         return one.args, lambda *values: _add(values, negated)
     if one.is_Mul:
         above, below = _fraction(one)
+        if len(above) == len(below) == 1:
+            return [*above, *below], ops.divide
         return [*above, *below], lambda *values: _quotient(values[: len(above)], values[len(above) :])
     if one.is_Pow:
         return _power(one)
@@ -236,7 +243,8 @@ _FORBIDDEN = ("DiracDelta", "Heaviside", "Derivative", "Subs")
 
 
 @cache
-def _differentiated(op: OpDef, position: int) -> tuple[Any, Any, tuple[Any, ...]]:
+def _derived(op: OpDef, position: int) -> Recipe:
+    """The derivative of an operation, of its value and its operands."""
     import inspect
 
     import sympy
@@ -251,10 +259,10 @@ def _differentiated(op: OpDef, position: int) -> tuple[Any, Any, tuple[Any, ...]
         raise GradientError(
             f"{op.name}: SymPy's derivative {slope} is no elementwise expression", hint="state the derivative"
         )
-    return slope.subs(meaning, output), output, symbols
+    made: Recipe = _recipe(slope.subs(meaning, output), (output, *symbols))
+    return made
 
 
 def derived_partial(node: Node, position: int) -> Any:
     """The derivative of an elementwise node by SymPy, as nodes that reuse the forward value."""
-    slope, output, symbols = _differentiated(node.op, position)
-    return build(slope, {output: node, **dict(zip(symbols, node.inputs, strict=True))})
+    return _follow(_derived(node.op, position), [node, *node.inputs])

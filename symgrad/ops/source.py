@@ -295,10 +295,13 @@ def dim_value(dim: Size) -> Any:
     return number(dim, INT64) if isinstance(dim, int) else apply(DIM_VALUE, (), DimAttrs(dim))
 
 
+_SPREADING = frozenset({"broadcast_to", "reshape", "expand_dims", "cast"})
+
+
 def uniform_value(node: Node) -> Any:
     """The number that every element of a constant expression has, as a NumPy scalar; None for anything else."""
     kind = node.type
-    while node.op.name in ("broadcast_to", "reshape", "expand_dims", "cast"):
+    while node.op.name in _SPREADING:
         node = node.inputs[0]
     if node.op is not CONSTANT or node.attrs.value.array.size != 1:
         return None
