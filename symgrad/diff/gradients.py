@@ -10,6 +10,7 @@ from typing import Any
 
 from symgrad import ops
 from symgrad.batching import vectorize
+from symgrad.collection import collection_paused
 from symgrad.diff.forward import Forward
 from symgrad.diff.heads import Head, materialize
 from symgrad.diff.ledger import Ledger
@@ -93,7 +94,7 @@ def gradients(
         stops |= stopped
     heads = _heads(outputs, grad_ys)
     ledger = Ledger()
-    with observed(ledger):
+    with observed(ledger), collection_paused():
         moving = [x for x in sources if x not in frozen]
         found = Reverse(outputs, moving, stops, replaced, ledger).run(outputs, heads)
         result = Gradients(materialize(found[x]).value if x in found else None for x in sources)
@@ -161,7 +162,7 @@ def pushforward(ys: Any, xs: Any, tangents: Any) -> list[Any]:
         for x, tangent in zip(sources, tangents, strict=True)
     ]
     ledger = Ledger()
-    with observed(ledger):
+    with observed(ledger), collection_paused():
         made = Forward(outputs, sources, (), None, ledger).run(given)
     return [None if head is None else head.value for head in made]
 
@@ -209,7 +210,7 @@ def jacobian(y: Any, x: Any, mode: str = "auto") -> Any:
         raise DTypeError(f"jacobian: a result of element type {y.type.dtype} has no derivative", where=user_line())
     forward = (choose_mode(y.type.size, x.type.size) if mode == "auto" else mode) == "forward"
     ledger = Ledger()
-    with observed(ledger):
+    with observed(ledger), collection_paused():
         made = (_forward_jacobian if forward else _reverse_jacobian)(y, x, ledger)
     return ops.zeros((*y.shape, *x.shape), y.type.dtype) if made is None else made
 
