@@ -44,7 +44,7 @@ def _jvp(node: Node, tangents: Sequence[Node | None]) -> Any:
     found: list[Any] = [None] * len(kinds)
     if any(one is not None for one in tangents):
         heads = [ops.parameter("head", kind) for kind in kinds]
-        made = transpose_rule(node.attrs.host.name, heads, _cotangents(node, heads), tangents)
+        made = transpose_rule(node.attrs.host.name, node, heads, _cotangents(node, heads), tangents)
         found = [one if types.is_float(kind.dtype) else None for one, kind in zip(made, kinds, strict=True)]
     return found[0] if node.attrs.single else found
 

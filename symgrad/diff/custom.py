@@ -54,7 +54,7 @@ def _jvp(node: Node, tangents: Sequence[Node | None]) -> list[Any]:
     attrs: CustomAttrs = node.attrs
     heads = [ops.parameter("head", one.type) for one in node.inputs[: attrs.values]]
     cotangents = attrs.rule([*heads, *node.inputs])
-    return transpose_rule(attrs.name, heads, cotangents, tangents[attrs.values : attrs.values + attrs.arguments])
+    return transpose_rule(attrs.name, node, heads, cotangents, tangents[attrs.values : attrs.values + attrs.arguments])
 
 
 def _batch(node: Node, inputs: tuple[Node, ...], batched: tuple[bool, ...], size: Size) -> Node:

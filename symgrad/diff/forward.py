@@ -7,6 +7,7 @@ need no rule of their own: they are applied to tangents.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import reduce
 from typing import Any
 
@@ -42,7 +43,7 @@ class Forward:
         self.replaced = replaced or {}
         self.kept = {*self.sources, *self.stops, *self.replaced}
         self.ledger = ledger
-        self.order = topological(outputs, self.stops.__contains__)
+        self.order = topological(outputs, self.stops.__contains__ if self.stops else None)
         self.active = depends_on(self.order, self.sources)
         self.regular = Regularity()
         self.tangents: dict[Node, Head] = {}
@@ -96,7 +97,7 @@ class Forward:
             return self._linear(node, derivative, own)
         if isinstance(derivative, Pair):
             if _any_zeros(own) and node.op.kind is Kind.REDUCTION:
-                return linear_map(lambda given: [derivative.jvp(node, given)], node.inputs, own)[0]
+                return linear_map(node, lambda given: [derivative.jvp(node, given)], node.inputs, own)[0]
             value = derivative.jvp(node, [None if head is None else head.value for head in own])
             return (
                 None
@@ -106,7 +107,7 @@ class Forward:
         if isinstance(derivative, Defined):
             assert node.op.define is not None
             value = node.op.define(node.inputs, node.attrs)
-            return Forward([value], node.inputs, (), self.replaced).run(own)[0]
+            return Forward([value], node.inputs, node.inputs, self.replaced).run(own)[0]
         if isinstance(derivative, Constant):
             return Head(ops.zeros_like(node), zeros=True) if derivative.connected else None
         raise GradientError(f"{node.op.name}: no derivative is declared", where=next(iter(node.lines), None))
@@ -125,7 +126,7 @@ class Forward:
             kind: Any = node.type
             heads = [ops.parameter("head", one) for one in kind.items]
             name = getattr(rule, "__name__", "rule")
-            return transpose_rule(name, heads, call_rule(rule, node, heads), given)
+            return transpose_rule(name, node, heads, call_rule(rule, node, heads), given)
         derivative = node.op.derivative
         assert isinstance(derivative, Pair)
         made: Sequence[Any] = derivative.jvp(node, given)
@@ -175,8 +176,8 @@ class Forward:
         """The contraction of a tangent that holds structural zeros, which prevail."""
         if node.op.define is None:
             return Head(contract_masked(node, i, head.value), zeros=True)
-        value, own = defined_by(node, i)
-        made = Forward([value], [own]).run([head])[0]
+        value, own, leaves = defined_by(node, i)
+        made = Forward([value], [own], leaves).run([head])[0]
         assert made is not None
         return made
 
@@ -185,7 +186,8 @@ class Forward:
         head = ops.parameter("head", node.type)
         cotangents = call_rule(rule, node, [head])
         name = getattr(rule, "__name__", "rule")
-        value = transpose_rule(name, [head], cotangents, [None if one is None else one.value for one in own])[0]
+        given = [None if one is None else one.value for one in own]
+        value = transpose_rule(name, node, [head], cotangents, given)[0]
         return None if value is None else Head(value, zeros=True)
 
 
@@ -207,21 +209,22 @@ def _where_tangent(node: Node, own: Sequence[Head | None]) -> Head | None:
     return Head(ops.where(condition, *chosen), zeros=_any_zeros(own) or own[1] is None or own[2] is None)
 
 
-def is_linear(cotangents: Sequence[Node], heads: Sequence[Node]) -> bool:
+def is_linear(cotangents: Sequence[Node], heads: Sequence[Node], stops: AbstractSet[Node]) -> bool:
     """Whether cotangents depend linearly on the heads: their derivative with respect to them is free of them.
 
+    No head is looked for behind the ``stops``.
     Checked on the graph, so a rule that is linear only by cancellation counts as not linear.
     """
     probe = [ops.parameter("probe", head.type) for head in heads]
-    tangents = Forward(list(cotangents), heads).run([Head(one) for one in probe])
+    tangents = Forward(list(cotangents), heads, stops).run([Head(one) for one in probe])
     known = [head.value for head in tangents if head is not None]
-    return set(heads).isdisjoint(topological(known))
+    return set(heads).isdisjoint(topological(known, stops.__contains__))
 
 
 def transpose_rule(
-    name: str, heads: Sequence[Node], cotangents: Sequence[Node | None], tangents: Sequence[Any]
+    name: str, node: Node, heads: Sequence[Node], cotangents: Sequence[Node | None], tangents: Sequence[Any]
 ) -> list[Any]:
-    """Tangents of a rule's results: the transpose of its map from heads to cotangents, applied to tangents.
+    """Tangents of a rule's results: the transpose of its map, at a node, from heads to cotangents, applied to tangents.
 
     Raises
     ------
@@ -235,11 +238,12 @@ def transpose_rule(
     ]
     if not pairs:
         return [None] * len(heads)
-    if not is_linear([cotangent for cotangent, _ in pairs], heads):
+    outputs = [cotangent for cotangent, _ in pairs]
+    stops = {node, *node.inputs}
+    if not is_linear(outputs, heads, stops):
         raise GradientError(
             f"forward mode: the rule of {name} is not linear in its head gradients, so only reverse mode is defined",
             hint="use sg.grad, sg.vjp or jacobian(mode='reverse')",
         )
-    outputs = [cotangent for cotangent, _ in pairs]
-    found = Reverse(outputs, heads).run(outputs, [Head(tangent) for _, tangent in pairs])
+    found = Reverse(outputs, heads, stops).run(outputs, [Head(tangent) for _, tangent in pairs])
     return [materialize(found[head]).value if head in found else None for head in heads]

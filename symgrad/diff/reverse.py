@@ -58,25 +58,28 @@ def differentiable(node: Node) -> bool:
 
 
 def linear_map(
-    function: Callable[[list[Any]], Sequence[Any]], like: Sequence[Node], heads: Sequence[Head | None]
+    node: Node, function: Callable[[list[Any]], Sequence[Any]], like: Sequence[Node], heads: Sequence[Head | None]
 ) -> list[Head | None]:
-    """A linear function of heads that hold structural zeros, with products in which those prevail."""
+    """A linear function, made at a node, of heads that hold structural zeros, with products in which those prevail."""
     from symgrad.diff.forward import Forward
 
     given = [None if head is None else ops.parameter("head", node.type) for node, head in zip(like, heads, strict=True)]
     made = list(function(given))
     known = [node for node in made if node is not None]
     sources = [node for node in given if node is not None]
-    tangents = iter(Forward(known, sources).run([head for head in heads if head is not None]))
+    tangents = iter(Forward(known, sources, (node, *node.inputs)).run([head for head in heads if head is not None]))
     found = [None if node is None else next(tangents) for node in made]
     return [None if head is None else Head(head.value, head.mask, head.inverted, True) for head in found]
 
 
-def defined_by(node: Node, i: int) -> tuple[Node, Node]:
-    """A node's definition, and what stands for its input ``i`` there, also where that is an input twice."""
+def defined_by(node: Node, i: int) -> tuple[Node, Node, tuple[Node, ...]]:
+    """A node's definition, what stands for its input ``i`` there (no other input is that), and all that it is made of."""
     assert node.op.define is not None
     own = ops.identity(node.inputs[i])
-    return node.op.define((*node.inputs[:i], own, *node.inputs[i + 1 :]), node.attrs), own
+    while any(own is one for one in node.inputs):
+        own = ops.identity(own)
+    leaves = (*node.inputs[:i], own, *node.inputs[i + 1 :])
+    return node.op.define(leaves, node.attrs), own, leaves
 
 
 class Reverse:
@@ -204,8 +207,8 @@ class Reverse:
             head = materialize(head)
             if head.zeros and node.op.kind is Kind.CONTRACTION and not all(self.regular(one) for one in node.inputs):
                 if node.op.define is not None:
-                    value, own = defined_by(node, i)
-                    return Reverse([value], [own], [own]).run([value], [head])[own]
+                    value, own, leaves = defined_by(node, i)
+                    return Reverse([value], [own], leaves).run([value], [head])[own]
                 return Head(transpose_masked(node, i, head.value), zeros=True)
             return Head(derivative.transpose(node, i, head.value), zeros=head.zeros or name in _FILLS_ZEROS)
         return Head(derivative.transpose(node, i, head.value), mask, head.inverted, head.zeros)
@@ -214,7 +217,7 @@ class Reverse:
         head = materialize(head)
         wanted = [one in self.wanted for one in node.inputs]
         if head.zeros and node.op.kind is Kind.REDUCTION:
-            results = linear_map(lambda given: derivative.vjp(node, given[0], wanted), [node], [head])
+            results = linear_map(node, lambda given: derivative.vjp(node, given[0], wanted), [node], [head])
         else:
             made = derivative.vjp(node, head.value, wanted)
             if head.zeros and node.op.kind is Kind.MATRIX:
