@@ -29,9 +29,12 @@ def _binary(name: str, reflected: bool = False) -> Callable[[Any, Any], Any]:
     return lambda self, other: builder(self, other) if _operand(other) else NotImplemented
 
 
+_NO_OPERANDS = (str, bytes, dict, set, type(None), type(np._NoValue))
+
+
 def _operand(other: Any) -> bool:
     """Whether an operator takes the value: everything but strings, containers of other kinds, and values not given."""
-    return not isinstance(other, (str, bytes, dict, set, type(None), type(np._NoValue)))
+    return not isinstance(other, _NO_OPERANDS)
 
 
 def _refuse(what: str, hint: str) -> NoReturn:

@@ -46,9 +46,7 @@ _FILLS_ZEROS = {"slice", "gather", "max", "min", "scatter_set", "update"}
 def differentiable(node: Node) -> bool:
     """Whether derivatives exist for values of this node's element type and operation."""
     kind = node.type
-    if is_tuple(kind):
-        return True
-    if types.is_float(kind.dtype):
+    if is_tuple(kind) or types.is_float(kind.dtype):
         return True
     if not types.is_integer(kind.dtype):
         return False
@@ -153,19 +151,19 @@ class Reverse:
             for one, result in zip(node.inputs, results, strict=True):
                 self._give(one, None if result is None else Head(result, zeros=True))
             return
-        self._enter(node.op.name, node)
-        derivative = node.op.derivative
-        if node.op.name in EQUIVALENTS and self._pass_equivalent(node, head):
+        name, derivative = node.op.name, node.op.derivative
+        self._enter(name, node)
+        if name in EQUIVALENTS and self._pass_equivalent(node, head):
             return
-        if node.op.name == "item":
+        if name == "item":
             arrived = self.items.setdefault(node.inputs[0], {})
             arrived[node.attrs.position] = add_heads(arrived.get(node.attrs.position), head)
-        elif node.op.name == "stop_gradient" and node.attrs.order > 1:
+        elif name == "stop_gradient" and node.attrs.order > 1:
             self._pass_stopped(node, head)
         elif derivative.__class__ in self._PASSES:
             self._PASSES[derivative.__class__](self, node, derivative, head)
         else:
-            raise GradientError(f"{node.op.name}: no derivative is declared", where=next(iter(node.lines), None))
+            raise GradientError(f"{name}: no derivative is declared", where=next(iter(node.lines), None))
 
     def _pass_equivalent(self, node: Node, head: Head) -> bool:
         """Through an expression of the same value that differentiates better, if there is one."""

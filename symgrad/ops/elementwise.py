@@ -130,7 +130,7 @@ def _like(value: Any, kind: Any) -> Any:
             return None
         if value.__class__ is float and not types.is_float(kind.dtype):
             return None
-        value = coerce.as_node(value, kind.dtype)
+        value = source.number(value, kind.dtype)
     elif own.shape or own.dtype is not kind.dtype:
         return None
     return broadcast_to(value, kind.shape) if kind.shape else value

@@ -305,7 +305,7 @@ def uniform_value(node: Node) -> Any:
         node = node.inputs[0]
     if node.op is not CONSTANT or node.attrs.value.array.size != 1:
         return None
-    return node.attrs.value.array.astype(kind.dtype).reshape(())[()]
+    return node.attrs.value.array.astype(kind.dtype, copy=False).reshape(())[()]
 
 
 def is_constant(node: Node) -> bool:
