@@ -7,6 +7,7 @@ sequence; any other is an :class:`ArrayExpr`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, NoReturn
 
 import numpy as np
@@ -34,7 +35,7 @@ _NO_OPERANDS = (str, bytes, dict, set, type(None), type(np._NoValue))
 
 def _operand(other: Any) -> bool:
     """Whether an operator takes the value: everything but strings, containers of other kinds, and values not given."""
-    return not isinstance(other, _NO_OPERANDS)
+    return isinstance(other, Node) or not isinstance(other, _NO_OPERANDS)
 
 
 def _refuse(what: str, hint: str) -> NoReturn:
@@ -48,10 +49,12 @@ _ARRAY = (
 )
 
 
-def _call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+@cache
+def _numpy_bridge() -> Callable[..., Any]:
+    """What NumPy's ufuncs make of expressions: of a later layer, and looked up once."""
     from symgrad.bridge.numpy import call_ufunc
 
-    return call_ufunc(ufunc, method, inputs, kwargs)
+    return call_ufunc
 
 
 class Expr(ArrayMethods, Node):
@@ -169,7 +172,7 @@ class Expr(ArrayMethods, Node):
 
     # -- NumPy -----------------------------------------------------------------------------------------------------
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        return _call_ufunc(ufunc, method, inputs, kwargs)
+        return _numpy_bridge()(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Any, kinds: Any, args: Any, kwargs: Any) -> Any:
         from symgrad.bridge.numpy import call_function
@@ -266,4 +269,4 @@ class ArrayExpr(Expr):
 
 set_faces(ScalarExpr, ArrayExpr)
 dims.lift = ops.dim_value
-dims.call_ufunc = _call_ufunc
+dims.call_ufunc = lambda *call: _numpy_bridge()(*call)

@@ -159,14 +159,19 @@ def user_frame(frame: FrameType | None) -> FrameType | None:
 
 def remember(node: Any) -> None:
     """Add the user's line that is being executed to the node's sites."""
+    known = node.sites
+    if known and known[0].__class__ is str:
+        known = ()
+    elif len(known) >= 2 * MAX_SITES:
+        return
     frame = user_frame(sys._getframe(2))  # past this function and the one that made the node
     if frame is None:
         return
-    known = node.sites
-    if not known or known[0].__class__ is str:
-        node.sites = (frame.f_code, frame.f_lasti)
-    elif len(known) < 2 * MAX_SITES and (frame.f_code, frame.f_lasti) not in zip(known[::2], known[1::2], strict=True):
-        node.sites = (*known, frame.f_code, frame.f_lasti)
+    code, instruction = frame.f_code, frame.f_lasti
+    for k in range(0, len(known), 2):
+        if known[k] is code and known[k + 1] == instruction:
+            return
+    node.sites = (*known, code, instruction)
 
 
 def derived_by(sites: Sites) -> Sites:
@@ -175,9 +180,9 @@ def derived_by(sites: Sites) -> Sites:
 
 
 def describe(sites: Sites) -> list[str]:
-    """Sites as ``file:line``."""
+    """Sites as ``file:line``, each once."""
     sites = sites[len(derived_by(sites)) :]
-    return [_line(code, instruction) for code, instruction in zip(sites[::2], sites[1::2], strict=True)]
+    return list(dict.fromkeys(map(_line, sites[::2], sites[1::2])))
 
 
 def _line(code: CodeType, instruction: int) -> str:

@@ -73,6 +73,12 @@ SPECIAL["psi"] = ops.digamma
 
 def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A ufunc, or its ``reduce``, on expressions."""
+    if ufunc in UFUNCS and method == "__call__" and not kwargs:
+        return UFUNCS[ufunc](*inputs)
+    return _call_with_options(ufunc, method, inputs, kwargs)
+
+
+def _call_with_options(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     name = ufunc.__name__
     if kwargs.get("out") is not None:
         raise TraceError(
