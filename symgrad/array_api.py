@@ -15,14 +15,14 @@ sum(arcsin(x)) + 3.141592653589793
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from symgrad import numpy as numpy_of_expressions
 from symgrad import ops, types
 from symgrad.errors import SymgradError, TraceError
-from symgrad.functions import differences, kinds, matrices, matrix_products, rearrange, sorting
+from symgrad.functions import creation, differences, kinds, matrices, matrix_products, rearrange, selection, sorting
 from symgrad.numpy import linalg as linalg_of_expressions
 from symgrad.provenance import user_line
 
@@ -173,7 +173,7 @@ def linspace(
 ) -> Any:
     """So many evenly spaced numbers, the last one among them or not."""
     on(device, "linspace")
-    return ops.linspace(start, stop, num, endpoint, dtype)
+    return creation.linspace(start, stop, num, endpoint, dtype=dtype)
 
 
 def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
@@ -194,14 +194,31 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> A
     return kinds.astype(x, dtype)
 
 
-def finfo(type: Any, /) -> Any:
+class Limits(NamedTuple):
+    """The limits of a floating type as Python's numbers, which NumPy's are not for ``float32``."""
+
+    bits: int
+    eps: float
+    max: float
+    min: float
+    smallest_normal: float
+    dtype: np.dtype[Any]
+
+
+def finfo(type: Any, /) -> Limits:
     """The limits of a floating type, or of an array's."""
-    return np.finfo(getattr(type, "dtype", type))
+    info = np.finfo(getattr(type, "dtype", type))
+    return Limits(info.bits, float(info.eps), float(info.max), float(info.min), float(info.smallest_normal), info.dtype)
 
 
 def iinfo(type: Any, /) -> Any:
     """The limits of an integer type, or of an array's."""
     return np.iinfo(getattr(type, "dtype", type))
+
+
+def clip(x: Any, /, min: Any = None, max: Any = None) -> Any:
+    """The elements limited to an interval; a limit left out or None does not limit them."""
+    return selection.clip(x, min=min, max=max)
 
 
 def expand_dims(x: Any, /, *, axis: Any = 0) -> Any:

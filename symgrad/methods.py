@@ -122,7 +122,9 @@ class ArrayMethods:
 
         return namespace(api_version)
 
-    def __dlpack__(self, **options: Any) -> NoReturn:
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None
+    ) -> NoReturn:
         raise TraceError("an expression has no memory to share", where=user_line(), hint="run a kernel: sg.compile")
 
     def __dlpack_device__(self) -> NoReturn:

@@ -7,7 +7,7 @@ from symgrad.ops.bitwise import bitwise_and, bitwise_or, bitwise_xor, gcd, inver
 from symgrad.ops.coerce import as_node, as_nodes, broadcast_shapes, broadcast_together, is_symbolic
 from symgrad.ops.contraction import cross, dot, einsum, einsum_labels, inner, matmul, outer, tensordot
 from symgrad.ops.control import Closed, identity, item, stop_gradient
-from symgrad.ops.creation import arange, array, eye, full, linspace, ones, zeros
+from symgrad.ops.creation import arange, array, eye, full, ones, zeros
 from symgrad.ops.elementwise import (
     ELEMENTWISE,
     absolute,

@@ -14,7 +14,7 @@ from symgrad.ops import coerce, elementwise, source, structure
 from symgrad.provenance import user_line
 from symgrad.types import FLOAT64, INT64
 
-__all__ = ["arange", "array", "eye", "full", "linspace", "ones", "zeros"]
+__all__ = ["arange", "array", "eye", "full", "ones", "zeros"]
 
 
 def full(shape: Any, value: Any, dtype: Any = None) -> Any:
@@ -101,18 +101,6 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> An
         shifted = counted if isinstance(start, int) and start == 0 else elementwise.add(counted, coerce.as_node(start))
         return elementwise.cast(shifted, INT64 if dtype is None else dtype)
     return source.constant(np.arange(start, stop, step, dtype=None if dtype is None else types.as_dtype(dtype)))
-
-
-def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None) -> Any:
-    """``num`` evenly spaced values from ``start`` to ``stop``, along a new first axis."""
-    count = num - 1 if endpoint else num
-    first, last = coerce.broadcast_together(coerce.as_nodes([start, stop], who="linspace"), "linspace")
-    if not types.is_float(first.type.dtype):
-        first, last = elementwise.cast(first, FLOAT64), elementwise.cast(last, FLOAT64)
-    ticks = np.arange(num) / max(count, 1)
-    scale = source.constant(ticks.reshape(num, *([1] * first.ndim)), first.type.dtype)
-    made = elementwise.add(first, elementwise.multiply(scale, elementwise.subtract(last, first)))
-    return made if dtype is None else elementwise.cast(made, dtype)
 
 
 def array(value: Any, dtype: Any = None) -> Any:

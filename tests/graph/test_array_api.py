@@ -6,6 +6,7 @@ the value is.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from comparing import assert_same, said
 
 import symgrad as sg
 from symgrad import array_api
+from symgrad.interp import evaluate
 
 
 class Row(NamedTuple):
@@ -214,6 +216,37 @@ def test_attributes_of_arrays() -> None:
     assert set(info.dtypes(kind="real floating")) == {"float32", "float64"}
     assert info.dtypes()["bool"] == np.dtype(bool)
     assert info.capabilities() == {"boolean indexing": False, "data-dependent shapes": False}
+
+
+def test_parameters_have_the_standards_names() -> None:
+    assert list(inspect.signature(array_api.clip).parameters) == ["x", "min", "max"]
+    assert {"stream", "max_version", "dl_device", "copy"} <= {*inspect.signature(SYMBOLS["x"].__dlpack__).parameters}
+
+
+@pytest.mark.parametrize("name", ["float32", "float64"])
+def test_limits_are_pythons_numbers(name: str) -> None:
+    found, want = array_api.finfo(np.dtype(name)), np.finfo(name)
+    assert (found.bits, found.dtype) == (want.bits, want.dtype)
+    for part in ("eps", "max", "min", "smallest_normal"):
+        assert type(getattr(found, part)) is float
+        assert getattr(found, part) == getattr(want, part)
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "options"),
+    [
+        (1.0, 9007199254740994.0, {"num": 2}),  # the end is no sum of the start and the distance
+        (0.1, 0.7, {"num": 7}),
+        (0.3, 0.3, {"num": 3}),
+        (-1.6, 0.5, {"num": 4, "dtype": np.dtype("int64")}),  # rounded down, not towards zero
+    ],
+)
+def test_linspace_ends_where_it_is_told_to(start: float, stop: float, options: dict[str, Any]) -> None:
+    (got,) = evaluate([array_api.linspace(start, stop, **options)], {})
+    want = np.linspace(start, stop, **options)
+    assert got.dtype == want.dtype
+    np.testing.assert_array_equal(got[[0, -1]], want[[0, -1]])
+    assert_same(got, want)
 
 
 BAD = {
