@@ -7,6 +7,7 @@ and lone sums are taken beforehand.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -63,6 +64,17 @@ def _infer_einsum(inputs: tuple[Node, ...], attrs: EinsumAttrs) -> TensorType:
     return inputs[0].type.with_shape(tuple(sizes[label] for label in attrs.output))
 
 
+def _evaluate_einsum(attrs: EinsumAttrs, *arrays: Any) -> Any:
+    """NumPy's sums; where nothing is summed, plain products, since a sum that begins with 0 loses the sign of -0."""
+    if any(label not in attrs.output for labels in attrs.inputs for label in labels):
+        return np.einsum(subscripts(attrs), *arrays, optimize=len(arrays) > 2)
+    spread = []
+    for array, labels in zip(arrays, attrs.inputs, strict=True):
+        order = np.argsort([attrs.output.index(label) for label in labels])
+        spread.append(array.transpose(order)[tuple(slice(None) if k in labels else None for k in attrs.output)])
+    return math.prod(spread[1:], start=spread[0])
+
+
 def _transpose_einsum(node: Node, i: int, head: Node) -> Node:
     labels = node.attrs.inputs
     rest = [j for j in range(len(labels)) if j != i]
@@ -97,7 +109,7 @@ EINSUM = register(
         name="einsum",
         kind=Kind.CONTRACTION,
         infer=_infer_einsum,
-        evaluate=lambda attrs, *arrays: np.einsum(subscripts(attrs), *arrays, optimize=len(arrays) > 2),
+        evaluate=_evaluate_einsum,
         derivative=Linear(_transpose_einsum),
         batch=_batch_einsum,
         attrs=EinsumAttrs,

@@ -10,6 +10,7 @@ from comparing import assert_same, said
 import symgrad as sg
 import symgrad.numpy as snp
 from symgrad import ops
+from symgrad.interp import evaluate
 from symgrad.scipy.special import logsumexp
 
 N, D = sg.symbol("x", ("n",)), sg.symbol("A", ("m", "n"))
@@ -95,6 +96,18 @@ def test_padding_keeps_signs_of_zero():
     for mode in ("constant", "edge", "wrap"):
         made = sg.jit(lambda v, mode=mode: np.pad(v, 1, mode=mode))(np.array([-0.0, 0.0, -0.0]))
         np.testing.assert_array_equal(np.signbit(made), np.signbit(np.pad([-0.0, 0.0, -0.0], 1, mode=mode)))
+
+
+def test_products_without_a_sum_keep_signs_of_zero():
+    v, M = np.array([0.0, -0.0, 1.0, -2.0]), np.array([[0.0, -0.0, 3.0], [-1.0, 2.0, -0.0]])
+    x, A = sg.symbol("x", v.shape), sg.symbol("A", M.shape)
+    for made, given, want in (
+        (np.outer(x, x), {x: v}, np.outer(v, v)),
+        (np.einsum("bi,bj->jbi", A, A), {A: M}, (M[:, :, None] * M[:, None, :]).transpose(2, 0, 1)),
+    ):
+        for got in (evaluate([made], given)[0], sg.compile(made, [*given])(*given.values())):
+            np.testing.assert_array_equal(got, want)
+            np.testing.assert_array_equal(np.signbit(got), np.signbit(want))
 
 
 def test_nan_sorts_last_and_makes_statistics_nan():
