@@ -5,6 +5,7 @@ Everything that differs between machines is a field of :class:`Target`; the gene
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cache
 
@@ -29,7 +30,8 @@ class Target:
     fma : bool
         Whether a multiplication and an addition can be fused exactly in hardware.
     l1, l2, l3 : int
-        Bytes of the data caches of one core (the last one shared).
+        Bytes of the data caches of one core (the last one shared): of the last one, what the system says of this
+        machine, elsewhere 32 MiB.  Results that are larger together are stored past it.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Target:
         return self.vector_bits == 512 and self.triple.startswith("x86_64")
 
 
+_LARGEST_L3 = 64 << 20  # of more than that, other programs have their part
 _LINUX = "x86_64-unknown-linux-gnu"
 TARGETS = {
     "x86-64": Target("x86-64", _LINUX, "x86-64", "", 128, 16, False),
@@ -72,8 +75,17 @@ def native() -> Target:
     if triple.startswith("x86_64"):
         wide = features.get("avx512f", False) and features.get("avx512dq", False) and features.get("avx512vl", False)
         bits = 512 if wide else 256 if features.get("avx", False) else 128
-        return Target("native", triple, cpu, features.flatten(), bits, 32 if wide else 16, features.get("fma", False))
-    return Target("native", triple, cpu, features.flatten(), 128, 32, triple.startswith(("aarch64", "arm64")))
+        known = features.flatten(), bits, 32 if wide else 16, features.get("fma", False)
+    else:
+        known = features.flatten(), 128, 32, triple.startswith(("aarch64", "arm64"))
+    return Target("native", triple, cpu, *known, l3=_last_cache())
+
+
+def _last_cache() -> int:
+    """Bytes of the last cache, as far as the system says."""
+    name = "SC_LEVEL3_CACHE_SIZE"
+    size = os.sysconf(name) if name in getattr(os, "sysconf_names", ()) else 0
+    return min(size, _LARGEST_L3) if size > 0 else Target.l3
 
 
 def find_target(target: str | Target) -> Target:

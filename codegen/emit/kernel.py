@@ -6,7 +6,7 @@ so that its arrays are known not to overlap and compile time stays linear.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from codegen.emit.along import emit_along
@@ -66,6 +66,7 @@ def _emit_body(module: Module, program: Program, spec: KernelSpec, arena: Arena,
     for buffer in program.buffers:
         stages.size_of(buffer.size)
         stages.size_of(arena.offsets.get(buffer.name, 0))
+    stages.unread = _unread(program)
     stages.prepare(*program.stages)
     for stage in program.stages:
         if isinstance(stage, Guard):
@@ -105,6 +106,10 @@ class StageEmitter:
     pointers : address of each buffer
     work : memory for matrix products
     extra : bytes of it
+
+    Attributes
+    ----------
+    unread : names of the arrays that no stage reads
     """
 
     def __init__(
@@ -112,10 +117,13 @@ class StageEmitter:
     ) -> None:
         self.f, self.name, self.sizes, self.pointers, self.work, self.extra = f, name, sizes, pointers, work, extra
         self.known: dict[Size, Int] = {}
+        self.unread: Set[str] = frozenset()
 
     def sibling(self, f: Function, sizes: dict[Atom, Int], pointers: dict[str, Value], work: Value) -> StageEmitter:
         """One that emits into another function of the kernel."""
-        return StageEmitter(f, self.name, sizes, pointers, work, self.extra)
+        made = StageEmitter(f, self.name, sizes, pointers, work, self.extra)
+        made.unread = self.unread
+        return made
 
     def prepare(self, *stages: Any) -> None:
         """Compute the sizes that stages use, in front of every branch in them."""
@@ -173,8 +181,10 @@ class StageEmitter:
 
     def _blocks(self, stage: Blocked, position: int | str) -> None:
         """A loop over blocks."""
+        unread, self.unread = self.unread, frozenset()  # what is written block by block is not streamed
         with self.f.loop(0, self.size_of(stage.extent), stage.length) as loop:
             self.inside(stage, loop.index, position)
+        self.unread = unread
 
     def inside(self, stage: Blocked | Split, start: Value, position: int | str) -> None:
         """The stages of a block or part that starts there; what depends on it is computed here."""
@@ -196,18 +206,26 @@ class StageEmitter:
         use = stage_uses(nest)
         buffers = sorted(use.reads | use.writes, key=lambda one: one.name)
         name = f"{self.name}_nest{position}"
-        emit_nest(self.f.module, name, nest, buffers, list(self.sizes))
+        emit_nest(self.f.module, name, nest, buffers, list(self.sizes), self.unread)
         sizes = [self.f.i64(size) for size in self.sizes.values()]
         self.f.call(name, [*(self.pointers[one.name] for one in buffers), *sizes])
 
 
-def emit_nest(module: Module, name: str, nest: Nest, buffers: Sequence[Buffer], atoms: Sequence[Atom]) -> Function:
+def _unread(program: Program) -> Set[str]:
+    """Names of the results that no stage reads."""
+    read = {buffer for stage in program.stages for buffer in stage_uses(stage).reads}
+    return {one.name for one in program.buffers if one.kind == "output" and one not in read}
+
+
+def emit_nest(
+    module: Module, name: str, nest: Nest, buffers: Sequence[Buffer], atoms: Sequence[Atom], unread: Set[str]
+) -> Function:
     """The function of one nest, of the buffers that it touches and the dimensions around it."""
     parameters = [(f"b_{one.name}", POINTER) for one in buffers]
     numbers = [(f"n{k}", I64) for k in range(len(atoms))]
     f = module.function(name, [*parameters, *numbers], attributes="noinline", distinct=True)
     sizes: Mapping[Atom, Int] = {atom: f[f"n{k}"] for k, atom in enumerate(atoms)}
-    NestEmitter(f, {one.name: f[f"b_{one.name}"] for one in buffers}, sizes).run(nest.body)
+    NestEmitter(f, {one.name: f[f"b_{one.name}"] for one in buffers}, sizes, unread).run(nest.body)
     f.ret()
     return f
 

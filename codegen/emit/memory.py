@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from codegen.emit.streaming import Streams, emit_stores
 from codegen.llvm.builder import Int
 from codegen.llvm.rows import Guard, joined, load_rows, store_rows
 from codegen.llvm.types import BYTE, I64, Type, Value
@@ -44,6 +45,8 @@ class Memory:
         self.columns: dict[Group, list[int]] = {}
         self.loaded: dict[tuple[Group, int], Value] = {}
         self.waiting: dict[Group, dict[int, Store]] = {}
+        self.streams: tuple[Streams, Value] | None = None  # of the loop, and whether this round's stores stream
+        self.late: list[tuple[Value, Value]] = []
         self.indices: dict[str, Value] = {}  # where vectors of computed positions stand in memory, by their names
 
     # -- addresses -------------------------------------------------------------------------------------------------
@@ -68,7 +71,7 @@ class Memory:
             found = self.bases[key] = f.gep(self.pointers[buffer.name], position, element_type(buffer.dtype))
         return found
 
-    def _address(self, buffer: Buffer, offset: Offset) -> Value:
+    def address(self, buffer: Buffer, offset: Offset) -> Value:
         """The address of the element of lane 0, computed values aside."""
         f, nest = self.f, self.nest
         position: Int = offset.base if isinstance(offset.base, int) else 0
@@ -93,8 +96,8 @@ class Memory:
     @contextmanager
     def block(self, body: Sequence[Any]) -> Iterator[None]:
         """Around the statements of a block: columns of rows are found first, their stores made last."""
-        before = self.columns, self.loaded, self.waiting
-        self.columns, self.loaded, self.waiting = {}, {}, {}
+        before = self.columns, self.loaded, self.waiting, self.late
+        self.columns, self.loaded, self.waiting, self.late = {}, {}, {}, []
         if self.nest.lane is not None:
             for one in body:
                 if isinstance(one, (Load, Store)) and (key := self._group(one)) is not None:
@@ -103,7 +106,16 @@ class Memory:
         yield
         for key, stores in self.waiting.items():
             self._store_columns(key, stores)
-        self.columns, self.loaded, self.waiting = before
+        if self.late and self.streams is not None:
+            emit_stores(self.f, self.late, self.streams[1])
+        self.columns, self.loaded, self.waiting, self.late = before
+
+    @contextmanager
+    def streaming(self, streams: Streams, aligned: Value) -> Iterator[None]:
+        """Around a round of a loop: some stores are made last, past the caches where ``aligned`` holds."""
+        self.streams = streams, aligned
+        yield
+        self.streams = None
 
     # -- along the lanes -------------------------------------------------------------------------------------------
     def _stride(self, offset: Offset) -> Size:
@@ -130,12 +142,12 @@ class Memory:
         nest, f, element = self.nest, self.f, element_type(one.buffer.dtype)
         if one.buffer.per_lane:
             kind = element.with_lanes(nest.lanes)
-            return self._from_memory(f.load(self._address(one.buffer, one.offset), kind, element.bytes), one.dtype)
+            return self._from_memory(f.load(self.address(one.buffer, one.offset), kind, element.bytes), one.dtype)
         if nest.lane is None or (_is(self._stride(one.offset), 0) and not self._varies(one.offset)):
-            pointer = self._computed(self._address(one.buffer, one.offset), one.offset, element, None)
+            pointer = self._computed(self.address(one.buffer, one.offset), one.offset, element, None)
             return self._from_memory(f.load(pointer, element), one.dtype)
         if _is(self._stride(one.offset), 1) and not one.offset.values:
-            pointer = self._address(one.buffer, one.offset)
+            pointer = self.address(one.buffer, one.offset)
             loaded = self._contiguous(pointer, element)
             if element is I64 and nest.lane.mask is None and one.buffer.kind in ("table", "input"):
                 self.indices[loaded.text] = pointer
@@ -184,7 +196,7 @@ class Memory:
         nest, f = self.nest, self.f
         lane = nest.lane
         assert lane is not None
-        start, stride = self._address(buffer, offset), nest.size(self._stride(offset))
+        start, stride = self.address(buffer, offset), nest.size(self._stride(offset))
         rows = []
         for k in range(nest.lanes):
             step: Int = k
@@ -219,11 +231,13 @@ class Memory:
         value = self._to_memory(nest.env[one.value])
         stride = self._stride(one.offset)
         if one.buffer.per_lane:
-            self.f.store(nest.wide(value), self._address(one.buffer, one.offset), element.bytes)
+            self.f.store(nest.wide(value), self.address(one.buffer, one.offset), element.bytes)
         elif nest.lane is None or (_is(stride, 0) and not one.offset.values):
-            self._store_scalar(self._address(one.buffer, one.offset), value, element, one.add)
+            self._store_scalar(self.address(one.buffer, one.offset), value, element, one.add)
+        elif self.streams is not None and self.streams[0].holds(one):
+            self.late.append((nest.wide(value), self.address(one.buffer, one.offset)))
         elif _is(stride, 1) and not one.offset.values:
-            self._store_contiguous(self._address(one.buffer, one.offset), nest.wide(value), element, one.add)
+            self._store_contiguous(self.address(one.buffer, one.offset), nest.wide(value), element, one.add)
         else:
             key = self._group(one)
             if key is None:
@@ -309,10 +323,10 @@ class Memory:
         nest, element = self.nest, element_type(one.buffer.dtype)
         value = self._to_memory(nest.env[one.value])
         if nest.lane is None:
-            pointer = self._computed(self._address(one.buffer, one.offset), one.offset, element, None)
+            pointer = self._computed(self.address(one.buffer, one.offset), one.offset, element, None)
             self._store_scalar(pointer, value, element, one.add)
         elif _is(self._stride(one.offset), 1) and not self._varies(one.offset):
-            pointer = self._computed(self._address(one.buffer, one.offset), one.offset, element, None)
+            pointer = self._computed(self.address(one.buffer, one.offset), one.offset, element, None)
             self._store_contiguous(pointer, nest.wide(value), element, one.add)
         else:
             self._store_lanes(one.buffer, one.offset, nest.wide(value), element, one.add)

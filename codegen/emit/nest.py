@@ -7,7 +7,7 @@ as the registers, or a multiple of that where several accumulators or interleave
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from codegen.emit.angles import Angles, with_groups
 from codegen.emit.elementwise import call_operation, combine, emit_angles, emit_operation, neutral, value_type
 from codegen.emit.interleave import pays_interleaving
 from codegen.emit.memory import Memory
+from codegen.emit.streaming import Streams, emit_fence, plan_streams, streamed_size, streamed_stores, streaming_factor
 from codegen.llvm.builder import Function, Int
 from codegen.llvm.types import I64, Type, Value, constant
 from codegen.lower.forms import Axis
@@ -84,10 +85,13 @@ class NestEmitter:
     f : the function being built
     pointers : address of each buffer
     sizes : value of each dynamic dimension
+    unread : names of the arrays that nothing in the kernel reads
     """
 
-    def __init__(self, f: Function, pointers: Mapping[str, Value], sizes: Mapping[Atom, Int]) -> None:
-        self.f, self.sizes = f, sizes
+    def __init__(
+        self, f: Function, pointers: Mapping[str, Value], sizes: Mapping[Atom, Int], unread: Set[str] = frozenset()
+    ) -> None:
+        self.f, self.sizes, self.unread = f, sizes, unread
         self.env: dict[int, Value] = {}
         self.index: dict[Axis, Int] = {}
         self.lane: _Lane | None = None
@@ -217,7 +221,11 @@ class NestEmitter:
         return 1
 
     def _factor(self, loop: For) -> int:
-        return vector_factor(loop, self.f.target)
+        target = self.f.target
+        return streaming_factor(loop, self._streamed(loop), vector_factor(loop, target), target)
+
+    def _streamed(self, loop: For) -> list[Store]:
+        return streamed_stores(loop, self.unread, self.f.target)
 
     def _scalar_loop(self, loop: For, extent: Int) -> list[Value]:
         with self.f.loop(0, extent, 1, [self._start(carry, loop) for carry in loop.carries]) as made:
@@ -255,12 +263,38 @@ class NestEmitter:
             with f.loop(0, extent, factor, starts) as made, self._lanes(loop.axis, factor, made.index, extent, True):
                 made.next = self._round(loop, made.values)
             return made.values
+        streams = self._streams(loop, extent, factor)
+        if streams is not None:
+            return self._streaming_loop(loop, streams, extent, factor, starts)
         full: Int = extent // factor * factor if isinstance(extent, int) else f.binary("and", extent, -factor)
         accumulators = starts
         if not (isinstance(full, int) and full == 0):
             with f.loop(0, full, factor, starts) as made, self._lanes(loop.axis, factor, made.index, extent, False):
                 made.next = self._round(loop, made.values)
             accumulators = made.values
+        return self._tail(loop, full, extent, factor, accumulators)
+
+    def _streams(self, loop: For, extent: Int, factor: int) -> Streams | None:
+        """What the loop may store past the caches."""
+        stores = self._streamed(loop)
+        if not stores:
+            return None
+        self.index[loop.axis] = 0
+        places = [self.memory.address(one.buffer, one.offset) for one in stores]
+        size = emit_size(self.f, streamed_size(stores), self.sizes)
+        return plan_streams(self.f, stores, places, size, extent, factor)
+
+    def _streaming_loop(
+        self, loop: For, streams: Streams, extent: Int, factor: int, accumulators: list[Value]
+    ) -> list[Value]:
+        """A loop of which all rounds but perhaps the first are aligned, if it streams."""
+        f = self.f
+        full = f.add(streams.start, f.binary("and", f.i64(f.sub(extent, streams.start)), -factor))
+        with f.loop(streams.start, full, factor) as made:
+            aligned, first = f.icmp("sge", made.index, streams.aligned), f.maximum(made.index, 0)
+            with self._lanes(loop.axis, factor, first, extent, False), self.memory.streaming(streams, aligned):
+                self._round(loop, ())
+        emit_fence(f, streams)
         return self._tail(loop, full, extent, factor, accumulators)
 
     def _has_one_body(self, loop: For, extent: Int, factor: int) -> bool:
