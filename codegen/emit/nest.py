@@ -16,6 +16,7 @@ from codegen.emit.angles import Angles, with_groups
 from codegen.emit.elementwise import call_operation, combine, emit_angles, emit_operation, neutral, value_type
 from codegen.emit.interleave import pays_interleaving
 from codegen.emit.memory import Memory
+from codegen.emit.order import ordered
 from codegen.emit.streaming import Streams, emit_fence, plan_streams, streamed_size, streamed_stores, streaming_factor
 from codegen.llvm.builder import Function, Int
 from codegen.llvm.types import I64, Type, Value, constant
@@ -32,6 +33,8 @@ _LONG_BODY = 1500  # statements beyond which a vector loop has one, masked body
 _SHORT_BODY, _FEW_ROUNDS = 60, 16  # the same where the loop has no more rounds than this, so that compile time counts
 _WRITTEN_OUT = 16  # mathematical functions of scalars in one function of straight-line code
 _LIGHT_BODY = 40  # statements up to which a reduction gets four accumulators
+_SLOW = mathlib.SUPPORTED | {"divide"}
+_FEW_SLOW = 3  # slow operations from which the order of instructions matters: one chain's is right as it is
 _WITH_SIZES = MEMORY | {For, IndexValue}
 _ARITHMETIC = {"add": "fadd", "subtract": "fsub", "multiply": "fmul", "divide": "fdiv"}
 
@@ -54,11 +57,7 @@ class _Lane(NamedTuple):
 
 def vector_factor(loop: For, target: Target) -> int:
     """Lanes of a loop: one register of its widest floating type, or four for short reductions."""
-    body = list(statements(loop.body))
-    dtypes = {one.dtype for one in body if isinstance(one, (Load, Let, Const))}
-    floats = [dtype for dtype in dtypes if types.is_float(dtype)]
-    widest = max((dtype.itemsize * 8 for dtype in floats or dtypes), default=64)
-    lanes = target.lanes(max(widest, 32))
+    body, lanes = list(statements(loop.body)), _register_lanes(loop, target)
     reduces = bool(loop.carries) or any(isinstance(one, For) and one.carries for one in body)
     factor = 4 * lanes if reduces and len(body) <= _LIGHT_BODY else lanes
     sums = max(len(loop.carries), *(len(one.carries) for one in body if isinstance(one, For)), 0)
@@ -70,6 +69,14 @@ def vector_factor(loop: For, target: Target) -> int:
     while isinstance(extent, int) and factor > lanes and 4 * _filled(extent, factor) > 5 * _filled(extent, lanes):
         factor //= 2  # the last round would be mostly empty
     return factor
+
+
+def _register_lanes(loop: For, target: Target) -> int:
+    """Values of the loop's widest floating type in one register."""
+    dtypes = {one.dtype for one in statements(loop.body) if isinstance(one, (Load, Let, Const))}
+    floats = [dtype for dtype in dtypes if types.is_float(dtype)]
+    widest = max((dtype.itemsize * 8 for dtype in floats or dtypes), default=64)
+    return target.lanes(max(widest, 32))
 
 
 def _filled(extent: int, factor: int) -> int:
@@ -246,6 +253,16 @@ class NestEmitter:
         self.env = before
         return result
 
+    def _ordered_round(self, loop: For, accumulators: Sequence[Value]) -> list[Value]:
+        """The same, with its instructions in the order in which they can be done."""
+        f, before = self.f, self.f.block
+        made = self._round(loop, accumulators)
+        if sum(one.__class__ is Let and one.op in _SLOW for one in loop.body) < _FEW_SLOW:
+            return made
+        start = f.lines.index(f"{before}:") + 1
+        f.lines[start:] = ordered(f.lines[start:], self.lanes // _register_lanes(loop, f.target))
+        return made
+
     def _combined(self, carry: Carry, accumulator: Value, value: Value) -> Value:
         f = self.f
         if value.type.lanes != accumulator.type.lanes:
@@ -270,7 +287,7 @@ class NestEmitter:
         accumulators = starts
         if not (isinstance(full, int) and full == 0):
             with f.loop(0, full, factor, starts) as made, self._lanes(loop.axis, factor, made.index, extent, False):
-                made.next = self._round(loop, made.values)
+                made.next = self._ordered_round(loop, made.values)
             accumulators = made.values
         return self._tail(loop, full, extent, factor, accumulators)
 
@@ -293,7 +310,7 @@ class NestEmitter:
         with f.loop(streams.start, full, factor) as made:
             aligned, first = f.icmp("sge", made.index, streams.aligned), f.maximum(made.index, 0)
             with self._lanes(loop.axis, factor, first, extent, False), self.memory.streaming(streams, aligned):
-                self._round(loop, ())
+                self._ordered_round(loop, ())
         emit_fence(f, streams)
         return self._tail(loop, full, extent, factor, accumulators)
 
