@@ -7,6 +7,7 @@ from typing import Any
 
 from codegen.lower.arena import stage_uses
 from codegen.lower.blocking import blocked
+from codegen.lower.columns import pack_columns
 from codegen.lower.joining import joined
 from codegen.lower.loopir import (
     Buffer,
@@ -42,7 +43,8 @@ def finish(program: Program, fastmath: Set[str] = frozenset(), threads: int = 1)
     changed = joined(_in_place(program))
     if "reciprocal" in fastmath:
         changed = share_reciprocals(changed)
-    return _chunked(split(blocked(roll(changed, "reassoc" in fastmath), threads), threads))
+    packed = pack_columns(roll(changed, "reassoc" in fastmath))
+    return _chunked(split(blocked(packed, threads), threads))
 
 
 # -- updates in place -----------------------------------------------------------------------------------------------
