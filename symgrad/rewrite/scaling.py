@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from symgrad import ops, types
-from symgrad.node import Node
+from symgrad.node import Node, apply
 from symgrad.rewrite.engine import Rule
 
 __all__ = ["scaling_rules"]
@@ -42,6 +42,7 @@ def scaling_rules(every: bool = False) -> list[Rule]:
     ]
 
 
+_REPEATED = ("broadcast_to", "expand_dims")
 _NUMBERS = ("constant", "broadcast_to", "reshape", "expand_dims", "cast")
 
 
@@ -140,8 +141,26 @@ def _total(node: Any, movable: Movable) -> Any:
     (x,) = node.inputs
     if x.op.name == "negative":
         return ops.negative(ops.sum(x.inputs[0], axis=node.attrs.axes))
-    found = _split(x, movable)
+    found = _split(x, movable) or _split_inside(x, movable)
     return None if found is None else _times(found[0], ops.sum(found[1], axis=node.attrs.axes))
+
+
+def _split_inside(node: Any, movable: Movable) -> tuple[Any, Any] | None:
+    """(c, x y) for x times c y, where a larger array repeats c y: outside the product, c would be multiplied more often."""
+    if node.op.name != "multiply":
+        return None
+    for one, other, first in ((*node.inputs, True), (*node.inputs[::-1], False)):
+        views = []
+        while one.op.name in _REPEATED:
+            views.append(one)
+            one = one.inputs[0]
+        found = _split(one, movable) if views else None
+        if found is not None:
+            factor, rest = found
+            for view in reversed(views):
+                rest = apply(view.op, (rest,), view.attrs)
+            return factor, ops.multiply(*((rest, other) if first else (other, rest)))
+    return None
 
 
 def _choice(node: Any, movable: Movable) -> Any:

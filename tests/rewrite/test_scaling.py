@@ -75,6 +75,17 @@ def test_other_factors(before, after):
         np.testing.assert_allclose(evaluate([made], VALUES)[0], evaluate([before], VALUES)[0], rtol=5e-16)
 
 
+@pytest.mark.parametrize(
+    "before", [np.sum(y[:, None] * (0.5 * x)[None, :]), np.sum(np.broadcast_to((0.5 * x)[:, None], (5, 3)), axis=1)]
+)
+def test_factors_of_what_is_repeated(before):
+    """Inside a sum of products, where the factor leaves; a repeated array alone keeps it, as it is the smaller one."""
+    made = scaled(before, every=False)
+    assert str(made).startswith("0.5 * sum") == (before.ndim == 0)
+    with np.errstate(all="ignore"):
+        assert_same(evaluate([made], VALUES)[0], evaluate([before], VALUES)[0])
+
+
 def test_numbers_that_are_no_factors():
     """0 and infinities stay where they are; y - x stays a difference."""
     for one in (x * (0.0 * y), x * (np.inf * y)):
