@@ -28,6 +28,7 @@ from codegen.lower.loopir import (
 from codegen.lower.reciprocals import share_reciprocals
 from codegen.lower.rolling import roll
 from codegen.lower.splitting import split
+from codegen.lower.tails import separate_tails
 from symgrad.types import INT64
 
 __all__ = ["finish"]
@@ -40,7 +41,7 @@ def finish(program: Program, fastmath: Set[str] = frozenset(), threads: int = 1)
 
     ``reciprocal`` in ``fastmath`` asks for one division for each divisor; ``threads`` says how many may work at once.
     """
-    changed = joined(_in_place(program))
+    changed = separate_tails(joined(_in_place(program)))
     if "reciprocal" in fastmath:
         changed = share_reciprocals(changed)
     packed = pack_columns(roll(changed, "reassoc" in fastmath))

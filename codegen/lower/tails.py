@@ -1,0 +1,113 @@
+"""What is left to do for each row.  In: a loop program.  Out: the same, where that is done for many rows at once.
+
+Loops over the elements of a row leave numbers, as the maximum and the sum of a logsumexp.  Functions of these are scalar
+code in the loop over rows, and dear: a logarithm takes as long as that of a whole vector.  Where nothing in the row
+waits for them, they get a nest of their own, with rows as lanes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from codegen.lower.apart import used_values
+from codegen.lower.arena import stage_uses
+from codegen.lower.forms import Axis
+from codegen.lower.loopir import MEMORY, Buffer, Const, For, Let, Load, Nest, Offset, Program, Store, statements
+from codegen.lower.schedule import COST
+from symgrad import types
+
+__all__ = ["separate_tails"]
+
+_DEAR = 10  # cycles of scalar code that are worth an array for what it needs
+_FEWEST = 8  # rows
+
+
+def separate_tails(program: Program) -> Program:
+    """The program with what is done after the loops of each row in nests of its own."""
+    buffers, stages = list(program.buffers), list[Any]()
+    for stage in program.stages:
+        stages += _separated(stage, buffers) if isinstance(stage, Nest) else [stage]
+    return Program(tuple(buffers), tuple(stages))
+
+
+def _separated(nest: Nest, buffers: list[Buffer]) -> list[Nest]:
+    loops = [one for one in nest.body if one.__class__ is For]
+    if len(loops) != 1 or loops[0].vector or not any(one.__class__ is For for one in loops[0].body):
+        return [nest]
+    [rows] = loops
+    if isinstance(rows.axis.extent, int) and rows.axis.extent < _FEWEST:
+        return [nest]
+    tail = _tail(rows, stage_uses(nest).writes)
+    if sum(COST.get(one.op, 1) for one in tail if one.__class__ is Let) < _DEAR:
+        return [nest]
+    constants = {one.id: one for one in (*nest.body, *rows.body) if one.__class__ is Const}
+    made = {one.id for one in tail if one.__class__ is not Store}
+    needed = list(dict.fromkeys(value for one in tail for value in used_values(one) if value not in made))
+    numbers = _numbers(rows.body)
+    left = [value for value in needed if value not in constants]
+    if not all(value in numbers for value in left):
+        return [nest]
+    extent, count = rows.axis.extent, len(buffers)
+    rooms = {one: Buffer(f"r{count + k}", numbers[one], extent, "temporary") for k, one in enumerate(left)}
+    buffers += rooms.values()
+    own = Axis(extent, rows.axis.label)
+    taken = {id(one) for one in tail}
+    kept = [one for one in rows.body if id(one) not in taken]
+    kept += [Store(room, _at(rows.axis), value) for value, room in rooms.items()]
+    body: list[Any] = [constants[value] for value in needed if value in constants]
+    body += [Load(value, room, _at(own), room.dtype) for value, room in rooms.items()]
+    body += [_along(one, rows.axis, own) for one in tail]
+    first = [one if one is not rows else rows._replace(body=tuple(kept)) for one in nest.body]
+    return [Nest(tuple(first)), Nest((For(own, True, (), tuple(body)),))]
+
+
+def _tail(rows: For, written: set[Buffer]) -> list[Any]:
+    """Statements of a row that only results of it need, one element of a result for each row."""
+    used = {carry.value for carry in rows.carries}
+    wanted: set[int] = set()
+    found = []
+    for one in reversed(rows.body):
+        if _is_result(one, rows):
+            mine = True
+        elif one.__class__ is Let:
+            mine = one.id in wanted and one.id not in used
+        else:
+            mine = one.__class__ is Load and one.id not in used and one.buffer not in written and not one.offset.values
+        if mine:
+            found.append(one)
+        target = wanted if mine else used
+        for inner in statements((one,)):
+            target.update(
+                used_values(inner) if inner.__class__ is not For else [carry.value for carry in inner.carries]
+            )
+    return found[::-1]
+
+
+def _is_result(one: Any, rows: For) -> bool:
+    """Whether a statement stores an element that nothing else in the rows touches, next to that of the row before."""
+    if one.__class__ is not Store or one.add or one.offset.values or one.buffer.per_lane:
+        return False
+    axes = one.offset.axes
+    if len(axes) != 1 or axes[0][0] is not rows.axis or not isinstance(axes[0][1], int) or axes[0][1] != 1:
+        return False
+    return sum(other.buffer is one.buffer for other in statements(rows.body, MEMORY)) == 1
+
+
+def _numbers(block: Sequence[Any]) -> dict[int, Any]:
+    """The element types of values that a block makes, but for booleans."""
+    found = {one.id: one.dtype for one in block if one.__class__ in (Let, Load)}
+    found |= {carry.id: carry.dtype for one in block if one.__class__ is For for carry in one.carries}
+    return {value: dtype for value, dtype in found.items() if not types.is_bool(dtype)}
+
+
+def _at(axis: Axis) -> Offset:
+    return Offset(0, ((axis, 1),), ())
+
+
+def _along(one: Any, axis: Axis, own: Axis) -> Any:
+    """A statement with the loop's axis in place of another."""
+    if one.__class__ is Let:
+        return one
+    axes = tuple((own if along is axis else along, step) for along, step in one.offset.axes)
+    return one._replace(offset=one.offset._replace(axes=axes))
