@@ -18,7 +18,7 @@ from symgrad import dims
 from symgrad.dims import Size
 from symgrad.types import DType
 
-__all__ = ["COST", "FREE", "Scheduler", "Sink", "goal_axes", "goal_needs"]
+__all__ = ["COST", "FREE", "Scheduler", "Sink", "Wanted", "goal_axes", "goal_needs"]
 
 # Rough cycles of one vector operation; what is not listed costs 1.
 COST = {

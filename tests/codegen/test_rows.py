@@ -55,6 +55,19 @@ def test_logarithms_of_sums_are_taken_for_many_rows_at_once(width, dtype, rows):
             np.testing.assert_allclose(one, expected, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize(("width", "dtype", "count"), [(37, "float32", 2), (256, "float32", 2), (256, "float64", 1)])
+def test_maxima_of_short_rows_come_first(width, dtype, count):
+    x = sg.symbol("x", ("n", width), dtype)
+    program = program_of([sg.nn.softmax(x)], [x])
+    assert sum(isinstance(stage, Nest) for stage in flattened(program.stages)) == count
+    rows = RNG.normal(size=(130, width)).astype(dtype)
+    e = np.exp(rows - rows.max(-1, keepdims=True))
+    want = e / e.sum(-1, keepdims=True)
+    np.testing.assert_allclose(
+        sg.compile(sg.nn.softmax(x), [x])(rows), want, rtol=1e-5 if dtype == "float32" else 1e-12
+    )
+
+
 def test_what_rows_need_and_what_they_leave_together():
     """A number of a row is needed for each of its elements, and for another result, and for the sum over all rows."""
     x, y = sg.symbol("x", ("n", 40)), RNG.normal(size=(9, 40))
