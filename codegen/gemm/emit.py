@@ -101,7 +101,7 @@ def _emit(f: Function, product: Product, x: Operands, epilogue: Epilogue | None,
         emit_outer(f, element, x, epilogue, accumulate=accumulate)
     elif way in (Way.NARROW_COLUMNS, Way.NARROW_ROWS):
         if way is Way.NARROW_COLUMNS:
-            emit_columns(f, element, x, accumulate=accumulate)
+            emit_columns(f, element, x, accumulate=accumulate, most=choose.accumulators(f.target))
         else:
             emit_rows(f, element, x, accumulate=accumulate, most=choose.accumulators(f.target))
         if epilogue is not None:

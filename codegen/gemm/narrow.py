@@ -22,31 +22,57 @@ from codegen.llvm.types import Type, Value, constant
 __all__ = ["emit_columns", "emit_rows", "rows_workspace"]
 
 ROWS = 2  # of A, which share each load of B
+VECTORS = 2  # of rows, which share each element of B
 
 
-def emit_columns(f: Function, element: Type, x: Operands, *, accumulate: bool) -> None:
-    """``C (+)= A B`` for a known number of columns, where ``a_row`` is 1."""
+def emit_columns(f: Function, element: Type, x: Operands, *, accumulate: bool, most: int) -> None:
+    """``C (+)= A B`` for a known number of columns, where ``a_row`` is 1; ``most`` accumulators fit.
+
+    Two vectors of rows share each element of B, so that few of the instructions are loads; the columns take turns.
+    """
     assert isinstance(x.n, int)
+    lanes = f.target.lanes(element.bits)
     columns = range(x.n)
+    turns = -(-x.n * VECTORS // most)
+    group = -(-x.n // turns)
+    whole = f.sub(x.m, f.remainder(x.m, VECTORS * lanes))
+    if whole != 0:
+        strips = [Strip(0, element.with_lanes(lanes), None, lanes)] * VECTORS
+        with f.loop(0, whole, VECTORS * lanes) as loop:
+            for first in columns[::group]:
+                _column_block(f, element, x, loop.index, strips, columns[first : first + group], accumulate)
+    sweep_columns(
+        f, element, whole, x.m, lambda i, strip: _column_block(f, element, x, i, [strip], columns, accumulate)
+    )
 
-    def block(i: Int, strip: Strip) -> None:
-        kind = strip.kind
-        rows = [
-            f.gep(x.c, f.mul(_inside(f, f.add(i, lane), x.m, strip), x.c_row), element) for lane in range(kind.lanes)
-        ]
-        starts = load_rows(f, rows, len(columns), element) if accumulate else [constant(0, kind)] * len(columns)
-        source = f.gep(x.a, i, element)
-        with f.loop(0, x.k, 1, starts) as loop:
-            a = strip.load(f, f.gep(source, f.mul(loop.index, x.a_col), element))
-            row = f.gep(x.b, f.mul(loop.index, x.b_row), element)
-            factors = [f.load(f.gep(row, f.mul(j, x.b_col), element), element) for j in columns]
-            loop.next = [
-                multiply_add(f, a, f.splat(factor, kind.lanes), total)
-                for factor, total in zip(factors, loop.values, strict=True)
-            ]
-        store_rows(f, rows, loop.values, _guard(f, strip))
 
-    sweep_columns(f, element, 0, x.m, block)
+def _column_block(
+    f: Function, element: Type, x: Operands, i: Int, strips: Sequence[Strip], columns: range, accumulate: bool
+) -> None:
+    """Some columns of the rows from i on, a vector of rows for each strip."""
+    starts: list[Value] = []
+    targets = []
+    for place, strip in _placed(f, i, strips):
+        lanes = range(strip.kind.lanes)
+        offsets = [f.mul(_inside(f, f.add(place, lane), x.m, strip), x.c_row) for lane in lanes]
+        targets.append([f.gep(x.c, f.add(offset, columns[0]), element) for offset in offsets])
+        zeros = [constant(0, strip.kind)] * len(columns)
+        starts += load_rows(f, targets[-1], len(columns), element) if accumulate else zeros
+    source = f.gep(x.a, i, element)
+    with f.loop(0, x.k, 1, starts) as loop:
+        row = f.gep(source, f.mul(loop.index, x.a_col), element)
+        a = [strip.load(f, f.gep(row, place, element)) for place, strip in _placed(f, 0, strips)]
+        b = f.gep(x.b, f.mul(loop.index, x.b_row), element)
+        factors = [f.load(f.gep(b, f.mul(j, x.b_col), element), element) for j in columns]
+        pairs = [(one, f.splat(factor, one.type.lanes)) for one in a for factor in factors]
+        loop.next = [multiply_add(f, *pair, total) for pair, total in zip(pairs, loop.values, strict=True)]
+    for k, (strip, rows) in enumerate(zip(strips, targets, strict=True)):
+        store_rows(f, rows, loop.values[k * len(columns) : (k + 1) * len(columns)], _guard(f, strip))
+
+
+def _placed(f: Function, i: Int, strips: Sequence[Strip]) -> list[tuple[Int, Strip]]:
+    """Strips one behind the other from i on."""
+    return [(f.add(i, k * strip.kind.lanes), strip) for k, strip in enumerate(strips)]
 
 
 def _inside(f: Function, row: Int, count: Int, strip: Strip) -> Int:
@@ -84,9 +110,9 @@ def emit_rows(f: Function, element: Type, x: Operands, *, accumulate: bool, most
     group = min(x.n, lanes, most // ROWS)
     count = -(-x.n // group)
     group = -(-x.n // count)  # equal groups
-    with f.loop(0, x.m, ROWS) as loop:
-        rows = [loop.index, f.minimum(f.add(loop.index, 1), f.sub(x.m, 1))]  # beyond the last row is the last row again
-        for first in range(0, x.n, group):
+    for first in range(0, x.n, group):
+        with f.loop(0, x.m, ROWS) as loop:
+            rows = [loop.index, f.minimum(f.add(loop.index, 1), f.sub(x.m, 1))]  # beyond the last is the last again
             _products(f, element, x, rows, range(first, min(first + group, x.n)), length, accumulate)
 
 
@@ -97,7 +123,13 @@ def _turn(f: Function, element: Type, x: Operands, lanes: int, length: int) -> N
     for j in range(x.n):
         for q in range(x.k, length):
             f.store(constant(0, element), f.gep(x.work, j * length + q, element))
-    with f.loop(0, x.k) as loop:
+    whole = x.k // lanes * lanes if isinstance(x.b_col, int) and x.b_col == 1 else 0
+    if whole:
+        with f.loop(0, whole, lanes) as loop:
+            rows = [f.gep(x.b, f.mul(f.add(loop.index, lane), x.b_row), element) for lane in range(lanes)]
+            for j, column in enumerate(load_rows(f, rows, x.n, element)):
+                f.store(column, f.gep(f.gep(x.work, j * length, element), loop.index, element))
+    with f.loop(whole, x.k) as loop:
         source = f.gep(x.b, f.mul(loop.index, x.b_row), element)
         for j in range(x.n):
             value = f.load(f.gep(source, f.mul(j, x.b_col), element), element)
