@@ -38,7 +38,7 @@ def _separated(nest: Nest, buffers: list[Buffer]) -> list[Nest]:
     [rows] = loops
     if isinstance(rows.axis.extent, int) and rows.axis.extent < _FEWEST:
         return [nest]
-    tail = _tail(rows, stage_uses(nest).writes)
+    tail = _tail(rows, nest)
     if sum(COST.get(one.op, 1) for one in tail if one.__class__ is Let) < _DEAR:
         return [nest]
     constants = {one.id: one for one in (*nest.body, *rows.body) if one.__class__ is Const}
@@ -62,13 +62,14 @@ def _separated(nest: Nest, buffers: list[Buffer]) -> list[Nest]:
     return [Nest(tuple(first)), Nest((For(own, True, (), tuple(body)),))]
 
 
-def _tail(rows: For, written: set[Buffer]) -> list[Any]:
+def _tail(rows: For, nest: Nest) -> list[Any]:
     """Statements of a row that only results of it need, one element of a result for each row."""
+    written = stage_uses(nest).writes
     used = {carry.value for carry in rows.carries}
     wanted: set[int] = set()
     found = []
     for one in reversed(rows.body):
-        if _is_result(one, rows):
+        if _is_result(one, rows, nest):
             mine = True
         elif one.__class__ is Let:
             mine = one.id in wanted and one.id not in used
@@ -84,14 +85,14 @@ def _tail(rows: For, written: set[Buffer]) -> list[Any]:
     return found[::-1]
 
 
-def _is_result(one: Any, rows: For) -> bool:
-    """Whether a statement stores an element that nothing else in the rows touches, next to that of the row before."""
+def _is_result(one: Any, rows: For, nest: Nest) -> bool:
+    """Whether a statement stores an element next to that of the row before, in an array that nothing else touches."""
     if one.__class__ is not Store or one.add or one.offset.values or one.buffer.per_lane:
         return False
     axes = one.offset.axes
     if len(axes) != 1 or axes[0][0] is not rows.axis or not isinstance(axes[0][1], int) or axes[0][1] != 1:
         return False
-    return sum(other.buffer is one.buffer for other in statements(rows.body, MEMORY)) == 1
+    return sum(other.buffer is one.buffer for other in statements(nest.body, MEMORY)) == 1
 
 
 def _numbers(block: Sequence[Any]) -> dict[int, Any]:
