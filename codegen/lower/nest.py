@@ -25,7 +25,7 @@ from symgrad.types import DType
 __all__ = ["Split", "Writer", "plan_nest"]
 
 _TYPICAL = 1000  # the extent that a dynamic axis is taken for when choices are compared
-_SHORT_ROW = 1 << 10  # bytes of a row whose steps are done for many rows at once
+_SHORT_ROW = 384  # bytes of a row whose steps are done for many rows at once
 _EXPENSIVE = 10  # cycles from which computing a value again in every round of a loop is avoided
 
 
@@ -223,7 +223,7 @@ def _is_short(one: Instance) -> bool:
 
     Long chains that wait for its result, as maximum, exponential, sum, fill the window of a processor with one row; passes
     over many rows do not wait for each other.  Measured on AVX2: softmax of rows of 37 to 64 floats takes 0.87 of the
-    time; from 2 kB on there is none to win.
+    time; at 512 bytes there is nothing to win.
     """
     if one.op != "reduce" or len(one.data.axes) != 1:
         return False
