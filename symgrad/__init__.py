@@ -12,7 +12,7 @@ read as mathematics; compile them to vectorised machine code, just in time or ah
 array([1. , 0.6])
 """
 
-from symgrad import linalg, nn, optim, special
+from symgrad import linalg, nn, optim, random, special
 from symgrad.bridge.networkx import graph
 from symgrad.bridge.sympy import from_sympy
 from symgrad.check import CheckReport, check_gradients
@@ -156,6 +156,7 @@ __all__ = [
     "one_hot",
     "ones",
     "optim",
+    "random",
     "register_gradient",
     "restore_variables",
     "save",

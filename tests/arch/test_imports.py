@@ -35,7 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("interp", "graph", "rewrite", "bridge", "saving", "batching", "referee", "define"),
     ("diff",),
     ("backend", "compile", "check", "probing", "truth", "transforms"),
-    ("tape", "optim", "checkpoint"),
+    ("tape", "optim", "checkpoint", "random"),
     ("compat",),
     ("",),  # the package itself, which lists the public names
     ("cli", "__main__"),
