@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from symgrad.errors import SymgradError
 
-__all__ = ["Config", "Settings", "config", "current"]
+__all__ = ["Config", "Settings", "config", "current", "during"]
+
+T = TypeVar("T")
 
 _CHOICES = {"kink": ("zero", "half", "left", "right"), "rule_check": ("warn", "error", "off")}
 
@@ -58,6 +60,16 @@ def current() -> Settings:
     return _settings.get()
 
 
+@contextmanager
+def during(variable: ContextVar[T], value: T) -> Iterator[T]:
+    """A context variable has a value inside the block."""
+    token = variable.set(value)
+    try:
+        yield value
+    finally:
+        variable.reset(token)
+
+
 class Config:
     """``sg.config``: attributes read and set the settings in force.
 
@@ -88,11 +100,8 @@ class Config:
         SymgradError
             An unknown setting or value.
         """
-        token = _settings.set(_changed(changes))
-        try:
+        with during(_settings, _changed(changes)):
             yield
-        finally:
-            _settings.reset(token)
 
     def __dir__(self) -> list[str]:
         return [*_NAMES, "use"]

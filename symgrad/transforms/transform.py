@@ -18,7 +18,7 @@ import numpy as np
 
 from symgrad import ops
 from symgrad.compile import compile
-from symgrad.config import current
+from symgrad.config import current, during
 from symgrad.containers import Structure, assembler, contents, unflatten
 from symgrad.dims import Dim
 from symgrad.errors import TraceError
@@ -157,11 +157,8 @@ class Transform:
         parameters = [
             ops.parameter(name, leaf_type(leaf)) for name, leaf in zip(arguments.names, arguments.leaves, strict=True)
         ]
-        token = _tracing.set(True)
-        try:
+        with during(_tracing, True):
             made = self.rule(parameters, arguments)
-        finally:
-            _tracing.reset(token)
         return parameters, *as_outputs(made, self.kind)
 
     def _compiled(self, arguments: Arguments) -> _Compiled | None:

@@ -36,8 +36,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("diff",),
     ("backend", "compile", "check", "probing", "truth", "transforms"),
     ("tape", "optim", "checkpoint", "random"),
-    ("compat",),
     ("",),  # the package itself, which lists the public names
+    ("compat",),
     ("cli", "__main__"),
 )
 # Functions that reach up when they are called; nothing of this happens while modules load.

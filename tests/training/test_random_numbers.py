@@ -8,6 +8,7 @@ from comparing import assert_same
 from scipy import stats
 
 import symgrad as sg
+import symgrad.compat.tf1 as tf
 
 COUNT = 4000
 
@@ -72,3 +73,52 @@ def test_other_element_types_are_refused():
     with pytest.raises(sg.DTypeError) as caught:
         sg.random.uniform((2,), dtype="int64")
     assert caught.value.what == "random numbers are floating, not int64"
+
+
+def test_seeds_of_graphs_in_the_tensorflow_spelling():
+    def drawn(seed):
+        tf.reset_default_graph()
+        tf.set_random_seed(seed)
+        rows = [tf.random_normal([50]), tf.random_normal([50]), tf.random_uniform([50], 2.0, 3.0, seed=1)]
+        with tf.Session() as sess:
+            return sess.run(rows)
+
+    first, again, other = drawn(1), drawn(1), drawn(2)
+    for one, same, different in zip(first, again, other, strict=True):
+        np.testing.assert_array_equal(one, same)
+        assert np.all(one != different)
+    assert np.all(first[0] != first[1])
+    assert first[2].dtype == np.float32
+    assert np.all((first[2] >= 2) & (first[2] <= 3))
+
+
+@pytest.mark.parametrize(
+    ("initializer", "law"),
+    [
+        (tf.random_normal_initializer(1.0, 0.5, seed=2), stats.norm(1, 0.5)),
+        (tf.truncated_normal_initializer(stddev=0.1, seed=2), stats.truncnorm(-2, 2, 0, 0.1)),
+        (tf.random_uniform_initializer(-1, 1, seed=2), stats.uniform(-1, 2)),
+        (tf.glorot_uniform_initializer(seed=2), stats.uniform(-np.sqrt(0.06), 2 * np.sqrt(0.06))),
+    ],
+)
+def test_initial_values_in_the_tensorflow_spelling(initializer, law):
+    tf.reset_default_graph()
+    w = tf.get_variable("w", [60, 40], initializer=initializer)
+    with tf.Session() as sess:
+        sess.run(w.initializer)
+        found = sess.run(w)
+    assert found.dtype == np.float32
+    assert stats.kstest(found.ravel().astype(np.float64), law.cdf).pvalue > 1e-3
+
+
+def test_constant_initial_values_in_the_tensorflow_spelling():
+    tf.reset_default_graph()
+    made = [
+        tf.get_variable("a", [2], initializer=tf.zeros_initializer()),
+        tf.get_variable("b", 3, tf.float64, initializer=tf.ones_initializer()),
+        tf.get_variable("c", [1, 2], initializer=tf.constant_initializer([3.0, 4.0])),
+    ]
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        for found, want in zip(sess.run(made), (np.zeros(2, "f4"), np.ones(3), np.float32([[3, 4]])), strict=True):
+            assert_same(found, want)

@@ -17,36 +17,23 @@ from typing import Any
 
 import numpy as _numpy
 
-from symgrad.compat.tf1 import functions, graph, nn, random, session, train, variables
+from symgrad.compat.tf1 import functions, graph, nn, session, train
 
 float32, float64, int32, int64, bool = map(_numpy.dtype, ("float32", "float64", "int32", "int64", "bool"))
 convert_to_tensor = graph.convert
 
-_NAMES: dict[str, Any] = dict(functions.FUNCTIONS) | {
-    name: getattr(home, name)
-    for home, names in (
-        (functions, "GradientTape UnconnectedGradients clip_by_value gradients hessians py_func"),
-        (graph, "AUTO_REUSE Graph Operation RegisterGradient Tensor TensorShape as_dtype control_dependencies"),
-        (graph, "get_default_graph get_default_session get_variable_scope group name_scope no_op reset_default_graph"),
-        (graph, "variable_scope"),
-        (random, "constant_initializer glorot_uniform_initializer ones_initializer random_normal random_uniform"),
-        (random, "random_normal_initializer random_uniform_initializer set_random_seed truncated_normal"),
-        (random, "truncated_normal_initializer zeros_initializer"),
-        (session, "ConfigProto InteractiveSession Session"),
-        (variables, "GraphKeys Variable add_to_collection assign assign_add assign_sub get_collection get_variable"),
-        (variables, "global_variables global_variables_initializer initialize_all_variables trainable_variables"),
-        (variables, "local_variables_initializer variables_initializer"),
-    )
-    for name in names.split()
+_NAMES = {
+    functions: "GradientTape UnconnectedGradients clip_by_value constant_initializer glorot_uniform_initializer gradients "
+    "hessians ones_initializer py_func set_random_seed zeros_initializer",
+    graph: "AUTO_REUSE Graph Operation RegisterGradient Tensor TensorShape as_dtype control_dependencies get_default_graph "
+    "get_default_session get_variable_scope group name_scope no_op reset_default_graph variable_scope",
+    session: "GraphKeys InteractiveSession Session Variable add_to_collection assign assign_add assign_sub get_collection "
+    "get_variable global_variables global_variables_initializer trainable_variables variables_initializer",
 }
-__all__ = ["bool", "convert_to_tensor", "float32", "float64", "int32", "int64", "nn", "train", *_NAMES]
+_PUBLIC = functions.FUNCTIONS | {name: getattr(home, name) for home in _NAMES for name in _NAMES[home].split()}
+__all__ = ["bool", "convert_to_tensor", "float32", "float64", "int32", "int64", "nn", "train", *_PUBLIC]
+globals().update(_PUBLIC)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _NAMES:
-        raise AttributeError(f"symgrad.compat.tf1 has no {name!r}")
-    return _NAMES[name]
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+    raise AttributeError(f"symgrad.compat.tf1 has no {name!r}")

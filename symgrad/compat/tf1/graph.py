@@ -8,28 +8,25 @@ that are waited for; expressions built outside the block keep the values from be
 from __future__ import annotations
 
 import itertools
-import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
+import symgrad as sg
 from symgrad import ops, types
+from symgrad.config import during
 from symgrad.containers import flatten, tree_map
-from symgrad.diff.rules import gradient_override_map, register_gradient
-from symgrad.errors import DTypeError, SymgradError
 from symgrad.node import Node, topological
-from symgrad.provenance import name_scope as node_scope
 from symgrad.provenance import observed, user_line
 
-T = TypeVar("T")
-Changes = dict[Node, Node]  # new values by variable
 _numbers = itertools.count()
 
 
-def fail(what: str, hint: str | None = None, kind: type[SymgradError] = SymgradError) -> NoReturn:
+def fail(what: str, hint: str | None = None, kind: type[sg.SymgradError] = sg.SymgradError) -> NoReturn:
     """Refuse something that the user's current line asks for."""
     raise kind(what, where=user_line(), hint=hint)
 
@@ -40,14 +37,11 @@ class Operation:
     def __init__(self, updates: Iterable[tuple[Node, Node]] = (), name: str = "NoOp") -> None:
         self.graph = get_default_graph()
         self.name, self.updates = self.graph.enter(name, self), dict(updates)
-        self.after = closure((*_waited.get(), *self.graph.started_by(self.updates.values())))
+        self.after = closure((*WAITED.get(), *self.graph.started_by(self.updates.values())))
 
     def run(self, feed_dict: Any = None, session: Any = None) -> None:
         """Run it in a session, by default the one in force."""
         (session or get_default_session()).run(self, feed_dict)
-
-    def __repr__(self) -> str:
-        return f"<tf.Operation {self.name!r}>"
 
 
 def closure(operations: Iterable[Operation]) -> list[Operation]:
@@ -55,7 +49,7 @@ def closure(operations: Iterable[Operation]) -> list[Operation]:
     return list(dict.fromkeys(one for last in operations for one in (*last.after, last)))
 
 
-def changes_of(operations: Iterable[Operation]) -> Changes:
+def changes_of(operations: Iterable[Operation]) -> dict[Node, Node]:
     """The value that each variable has after all of these operations.
 
     Raises
@@ -63,16 +57,15 @@ def changes_of(operations: Iterable[Operation]) -> Changes:
     SymgradError
         Two of them, neither of which waits for the other, give one variable different values.
     """
-    changes: Changes = {}
-    origin: dict[Node, Operation] = {}
+    last: dict[Node, Operation] = {}
     for one in closure(operations):
         for variable, new in one.updates.items():
-            if variable in changes and changes[variable] is not new and origin[variable] not in one.after:
-                both = f"{origin[variable].name!r} and {one.name!r}"
-                hint = "make one wait for the other: with tf.control_dependencies([first]):"
-                fail(f"two operations of one run assign to {variable.attrs.name!r}: {both}", hint)
-            changes[variable], origin[variable] = new, one
-    return changes
+            before = last.get(variable)
+            if before is not None and before not in one.after and before.updates[variable] is not new:
+                what = f"two operations of one run assign to {variable.attrs.name!r}: {before.name!r} and {one.name!r}"
+                fail(what, "make one wait for the other: with tf.control_dependencies([first]):")
+            last[variable] = one
+    return {variable: one.updates[variable] for variable, one in last.items()}
 
 
 class Dimension(int):
@@ -84,14 +77,13 @@ class Dimension(int):
 class TensorShape(tuple[Any, ...]):
     """Sizes of the axes; None for one that is not known before the run."""
 
-    __slots__ = ()
     ndims = property(len)
 
     def as_list(self) -> list[int | None]:
-        return [None if size is None else int(size) for size in self]
+        return list(self)
 
     def __repr__(self) -> str:
-        return f"({', '.join('?' if size is None else str(int(size)) for size in self)}{',' * (len(self) == 1)})"
+        return f"({', '.join('?' if size is None else str(size) for size in self)}{',' * (len(self) == 1)})"
 
 
 class Tensor(np.lib.mixins.NDArrayOperatorsMixin):
@@ -117,16 +109,12 @@ class Tensor(np.lib.mixins.NDArrayOperatorsMixin):
             self._name = self.graph.enter(self.node.op.name.capitalize(), self)
         return f"{self._name}:0"
 
-    op = property(lambda self: TensorOperation(self.node, self.name[:-2]))
-    dtype = property(lambda self: self.node.dtype)
-
-    @property
-    def shape(self) -> TensorShape:
-        return TensorShape(Dimension(size) if isinstance(size, int) else None for size in self.node.shape)
-
     def get_shape(self) -> TensorShape:
         """The static shape."""
-        return self.shape
+        return TensorShape(Dimension(size) if isinstance(size, int) else None for size in self.node.shape)
+
+    op = property(lambda self: TensorOperation(self.node, self.name[:-2]))
+    dtype, shape = property(lambda self: self.node.dtype), property(get_shape)
 
     def eval(self, feed_dict: Any = None, session: Any = None) -> Any:
         """Its value in a session, by default the one in force."""
@@ -155,10 +143,6 @@ class TensorOperation:
         self.node, self.type, self.name = node, node.op.name, name or node.op.name
         self.inputs, self.outputs = [Tensor(one) for one in node.inputs], [Tensor(node)]
 
-    def get_attr(self, name: str) -> Any:
-        """A parameter of the operation."""
-        return getattr(self.node.attrs, name)
-
 
 class Graph:
     """Names, collections and gradient rules of tensors."""
@@ -166,10 +150,11 @@ class Graph:
     def __init__(self) -> None:
         self.elements: dict[str, Any] = {}  # by name
         self.shared: dict[str, Any] = {}  # what get_variable made, by name
-        self.collections: dict[str, list[Any]] = {}
+        self.collections: defaultdict[str, list[Any]] = defaultdict(list)
         self.variables: dict[Node, Any] = {}
         self.starts: dict[Node, Sequence[Operation]] = {}  # what runs whenever a node is evaluated
         self.seed: int | None = None
+        self._draws = itertools.count()
         self._counts: dict[str, int] = {}
 
     def as_default(self) -> AbstractContextManager[Graph]:
@@ -178,12 +163,16 @@ class Graph:
 
     def enter(self, name: str, element: Any = None) -> str:
         """Give an element its name, inside the scopes in force, with a number if it is taken."""
-        full = made = f"{_scope.get().path}{name}"
+        full = made = f"{SCOPE.get().path}{name}"
         while made in self.elements:
             self._counts[full] = self._counts.get(full, 0) + 1
             made = f"{full}_{self._counts[full]}"
         self.elements[made] = element
         return made
+
+    def seed_of(self, seed: int | None) -> Any:
+        """What an operation draws from that has a seed of its own, or none."""
+        return seed if self.seed is None else [self.seed, next(self._draws) if seed is None else seed]
 
     def started_by(self, nodes: Iterable[Node], stop: Callable[[Node], bool] | None = None) -> list[Operation]:
         """The operations that run when nodes are evaluated; nothing behind where ``stop`` holds is."""
@@ -197,18 +186,9 @@ class Graph:
             fail(f"the graph has no tensor named {name!r}")
         return found
 
-    def get_collection(self, key: str, scope: str | None = None) -> list[Any]:
-        """The elements of a collection; those whose names begin with ``scope``, a regular expression."""
-        found = self.collections.get(key, [])
-        return [one for one in found if scope is None or re.match(scope, one.name)]
-
-    def add_to_collection(self, key: str, element: Any) -> None:
-        """Append to a collection."""
-        self.collections.setdefault(key, []).append(element)
-
     def gradient_override_map(self, overrides: Mapping[str, str]) -> AbstractContextManager[None]:
         """Operations built inside the block are differentiated by the named rules."""
-        return gradient_override_map({name: _rules.get(rule, rule) for name, rule in overrides.items()})
+        return sg.gradient_override_map({name: _rules.get(rule, rule) for name, rule in overrides.items()})
 
 
 class VariableScope(NamedTuple):
@@ -218,44 +198,29 @@ class VariableScope(NamedTuple):
     prefix: str = ""
     reuse: Any = False
 
-    @property
-    def name(self) -> str:
-        return self.prefix.removesuffix("/")
-
     def reuse_variables(self) -> None:
         """From now on ``get_variable`` gives variables that exist."""
-        _scope.set(_scope.get()._replace(reuse=True))
+        SCOPE.set(SCOPE.get()._replace(reuse=True))
 
 
 _rules: dict[str, str] = {}  # names of rules as symgrad knows them
-_graph: ContextVar[Graph | None] = ContextVar("symgrad_tf1_graph", default=None)
-_session: ContextVar[Any] = ContextVar("symgrad_tf1_session", default=None)
-_scope: ContextVar[VariableScope] = ContextVar("symgrad_tf1_scope", default=VariableScope())  # noqa: B039 (immutable)
-_waited: ContextVar[tuple[Operation, ...]] = ContextVar("symgrad_tf1_waited", default=())
-
-
-@contextmanager
-def during(variable: ContextVar[Any], value: T) -> Iterator[T]:
-    """A context variable has a value inside the block."""
-    token = variable.set(value)
-    try:
-        yield value
-    finally:
-        variable.reset(token)
+_graph: ContextVar[Graph] = ContextVar("symgrad_tf1_graph")
+SESSION: ContextVar[Any] = ContextVar("symgrad_tf1_session", default=None)
+SCOPE: ContextVar[VariableScope] = ContextVar("symgrad_tf1_scope", default=VariableScope())  # noqa: B039 (immutable)
+WAITED: ContextVar[tuple[Operation, ...]] = ContextVar("symgrad_tf1_waited", default=())
 
 
 def get_default_graph() -> Graph:
     """The graph that new tensors belong to."""
-    found = _graph.get()
-    if found is None:
-        _graph.set(found := Graph())
-    return found
+    if _graph.get(None) is None:
+        _graph.set(Graph())
+    return _graph.get()
 
 
 def reset_default_graph() -> None:
     """Begin an empty graph."""
     _graph.set(Graph())
-    _scope.set(VariableScope())
+    SCOPE.set(VariableScope())
 
 
 def get_default_session() -> Any:
@@ -266,9 +231,9 @@ def get_default_session() -> Any:
     SymgradError
         There is none.
     """
-    if _session.get() is None:
+    if SESSION.get() is None:
         fail("no session is in force", "with tf.Session():, or session=...")
-    return _session.get()
+    return SESSION.get()
 
 
 def RegisterGradient(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -279,7 +244,7 @@ def RegisterGradient(name: str) -> Callable[[Callable[..., Any]], Callable[..., 
             return unwrap(rule(TensorOperation(node), *map(wrap, heads)))
 
         on_nodes.__name__, _rules[name] = name, f"{name}/{id(on_nodes)}"
-        register_gradient(_rules[name])(on_nodes)
+        sg.register_gradient(_rules[name])(on_nodes)
         return rule
 
     return enter
@@ -288,28 +253,23 @@ def RegisterGradient(name: str) -> Callable[[Callable[..., Any]], Callable[..., 
 # -- building -------------------------------------------------------------------------------------------------------
 def unwrap(value: Any) -> Any:
     """Tensors inside a value as nodes; a variable as it is after the operations that are waited for."""
-    return tree_map(lambda one: _read(one) if isinstance(one, Tensor) else one, value)
-
-
-def _read(tensor: Tensor) -> Node:
-    if _waited.get() and tensor.node in tensor.graph.variables:
-        return changes_of(_waited.get()).get(tensor.node, tensor.node)
-    return tensor.node
+    changed = changes_of(WAITED.get())
+    return tree_map(lambda one: changed.get(one.node, one.node) if isinstance(one, Tensor) else one, value)
 
 
 def wrap(value: Any, name: str | None = None) -> Any:
     """Nodes inside a value as tensors, whose evaluation starts what is waited for."""
-    waited = _waited.get()
+    waited = WAITED.get()
 
-    def one_tensor(one: Any) -> Any:
+    def as_tensor(one: Any) -> Any:
         return Tensor(own(one, waited) if waited else one, name) if isinstance(one, Node) else one
 
-    return tree_map(one_tensor, value)
+    return tree_map(as_tensor, value)
 
 
 def own(node: Node, started: Sequence[Operation] = ()) -> Node:
     """The value of a node, as a node that no other is the same as, and whose evaluation starts operations."""
-    with observed(None), node_scope(f"own{next(_numbers)}"):
+    with observed(None), sg.name_scope(f"own{next(_numbers)}"):
         made: Node = ops.identity(node)
     if started:
         get_default_graph().starts[made] = started
@@ -349,7 +309,7 @@ def array_of(value: Any, dtype: Any = None) -> np.ndarray[Any, Any]:
         dtype = {"f": np.float32, "i": np.int32}.get(array.dtype.kind)
     kind = array.dtype if dtype is None else as_dtype(dtype)
     if array.size and not np.can_cast(array.dtype, kind, "same_kind"):
-        fail(f"{value!r} is no value of {kind}", "tf.cast, or another dtype", DTypeError)
+        fail(f"{value!r} is no value of {kind}", "tf.cast, or another dtype", sg.DTypeError)
     return np.asarray(array, kind)
 
 
@@ -365,10 +325,10 @@ def alike(values: Iterable[Any]) -> list[Any]:
 @contextmanager
 def name_scope(name: str | None, default_name: str | None = None, values: Any = None) -> Iterator[str]:
     """Names of what is built inside begin with the scope's, which gets a number if it is taken."""
-    own_name, here = (name or default_name or "").rstrip("/"), _scope.get()
+    own_name, here = (name or default_name or "").rstrip("/"), SCOPE.get()
     path = f"{get_default_graph().enter(own_name)}/" if own_name else ""
-    inside = node_scope(path[len(here.path) : -1]) if path else observed(None)
-    with during(_scope, here._replace(path=path)), inside:
+    inside = sg.name_scope(path[len(here.path) : -1]) if path else observed(None)
+    with during(SCOPE, here._replace(path=path)), inside:
         yield path
 
 
@@ -376,30 +336,28 @@ AUTO_REUSE = "auto"
 
 
 @contextmanager
-def variable_scope(
-    name_or_scope: Any, default_name: str | None = None, values: Any = None, reuse: Any = None, **ignored: Any
-) -> Iterator[VariableScope]:
+def variable_scope(name_or_scope: Any, default_name: Any = None, *, reuse: Any = None, **ignored: Any) -> Iterator[Any]:
     """Names of variables made inside begin with the scope's; with ``reuse``, ``get_variable`` gives those that exist."""
-    here, given = _scope.get(), name_or_scope or default_name
-    full = given.name if isinstance(given, VariableScope) else f"{here.prefix}{given}"
+    here, given = SCOPE.get(), name_or_scope or default_name
+    full = given.prefix[:-1] if isinstance(given, VariableScope) else f"{here.prefix}{given}"
     with name_scope(full.rpartition("/")[2] or None) as path:
         inside = VariableScope(path, f"{full}/" if full else "", here.reuse if reuse is None else reuse)
-        with during(_scope, inside):
+        with during(SCOPE, inside):
             yield inside
 
 
 def get_variable_scope() -> VariableScope:
     """The variable scope in force."""
-    return _scope.get()
+    return SCOPE.get()
 
 
 def control_dependencies(inputs: Sequence[Any] | None) -> AbstractContextManager[Any]:
     """What is built inside is evaluated after these operations, and reads variables as they leave them; None: after nothing."""
     if inputs is None:
-        return during(_waited, ())
+        return during(WAITED, ())
     graph = get_default_graph()
     added = [[one] if isinstance(one, Operation) else graph.started_by([convert(one).node]) for one in inputs]
-    return during(_waited, (*_waited.get(), *itertools.chain(*added)))
+    return during(WAITED, (*WAITED.get(), *itertools.chain(*added)))
 
 
 def group(*inputs: Any, name: str = "group_deps") -> Operation:
