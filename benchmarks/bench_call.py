@@ -7,16 +7,12 @@ The kernels are written by hand (out = x + y, and one of rank 0), so that nothin
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 import time
 import timeit
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import llvmlite
+import measuring
 import numpy as np
 
 from codegen.llvm.builder import Function, Module
@@ -115,8 +111,7 @@ def measure(size: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser = measuring.parser(__doc__)
     parser.add_argument("--size", type=int, default=8, help="elements of the arrays")
     options = parser.parse_args()
     figures = measure(options.size)
@@ -127,10 +122,8 @@ def main() -> None:
     for label, value in figures.items():
         print(f"  {label:36s} {value:9.1f}")
     print(f"  {'make_kernel with a stored entry':36s} {made:9.2f} ms")
-    if options.json:
-        versions = {"python": platform.python_version(), "numpy": np.__version__, "llvmlite": llvmlite.__version__}
-        content = {"ns": figures, "make_kernel_ms": made, "size": options.size, "cpu": native().cpu, **versions}
-        options.json.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+    versions = measuring.versions("numpy", "llvmlite")
+    measuring.save(options.json, ns=figures, make_kernel_ms=made, size=options.size, **versions)
 
 
 if __name__ == "__main__":

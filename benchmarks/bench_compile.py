@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import llvmlite
+import measuring
 import numpy as np
 
 import symgrad as sg
@@ -130,9 +129,7 @@ def report(name: str, figures: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = measuring.parser(__doc__, rounds=5)
     parser.add_argument("--one", choices=PROGRAMS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -147,10 +144,8 @@ def main() -> None:
         )
     for name, figures in made.items():
         report(name, figures)
-    if options.json:
-        versions = {"python": platform.python_version(), "llvmlite": llvmlite.__version__, "symgrad": sg.__version__}
-        content = {"milliseconds": made, "processors": os.cpu_count(), **versions}
-        options.json.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+    versions = measuring.versions("llvmlite")
+    measuring.save(options.json, milliseconds=made, processors=os.cpu_count(), **versions)
 
 
 if __name__ == "__main__":

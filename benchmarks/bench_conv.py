@@ -13,16 +13,11 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is loaded: threads that spin would cost its figures
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 
-import argparse
 import importlib.util
-import json
-import platform
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import llvmlite
+import measuring
 import numpy as np
 
 import symgrad as sg
@@ -155,52 +150,28 @@ def contenders(layer: Layer, dtype: str) -> dict[str, Work]:
     return works
 
 
-def race(works: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """Milliseconds of one call of each: the best of rounds taken in turn."""
-    best = dict.fromkeys(works, float("inf"))
-    for _ in range(rounds):
-        for name, work in works.items():
-            before = time.perf_counter()
-            work()
-            best[name] = min(best[name], (time.perf_counter() - before) * 1e3)
-    return best
-
-
-def versions() -> dict[str, str]:
-    """What was measured, and on what."""
-    made = {"python": platform.python_version(), "numpy": np.__version__}
-    if importlib.util.find_spec("jax") is not None:
-        import jax
-
-        made["jax"] = jax.__version__
-    return made | {"llvmlite": llvmlite.__version__, "symgrad": sg.__version__, "cpu": platform.processor()}
-
-
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument("--rounds", type=int, default=30)
+    parser = measuring.parser(__doc__, rounds=30)
     parser.add_argument("--types", default="fd", help="f: float32, d: float64")
     chosen = parser.parse_args()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    measuring.on_one_processor()
     figures = {}
     print(f"{'peer / symgrad':>60s}   milliseconds")
     for layer in LAYERS:
         for dtype in ("float32" if letter == "f" else "float64" for letter in chosen.types):
             works = contenders(layer, dtype)
             for part in PARTS:
-                found = race({name: work[part] for name, work in works.items()}, chosen.rounds)
+                found = measuring.race({name: work[part] for name, work in works.items()}, chosen.rounds)
                 own = found["symgrad"]
                 label = f"{layer}, {dtype}, {part}"
                 figures[label] = found
                 ratios = "  ".join(f"{name} {value / own:5.2f}" for name, value in found.items() if name != "symgrad")
                 times = "  ".join(f"{name} {value:7.2f}" for name, value in found.items())
                 print(f"{label:58s} {ratios}   {times}   {layer.flops / own / 1e6:6.1f} GFLOP/s", flush=True)
-    print(versions())
-    if chosen.json:
-        chosen.json.write_text(json.dumps({"milliseconds": figures, **versions()}, indent=1, sort_keys=True) + "\n")
+    versions = measuring.versions("numpy", "jax", "llvmlite")
+    print(versions)
+    measuring.save(chosen.json, milliseconds=figures, **versions)
 
 
 if __name__ == "__main__":

@@ -13,19 +13,14 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is loaded: threads that spin would cost its figures
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 
-import argparse
 import importlib.util
-import json
-import platform
 import runpy
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import llvmlite
+import measuring
 import numpy as np
-import scipy
 from scipy.special import erfc
 
 import symgrad as sg
@@ -154,26 +149,10 @@ def with_jax() -> Any:
     return jax
 
 
-def best(work: Work, rounds: int) -> dict[str, float]:
-    """Milliseconds of each, the best of rounds in which they take turns."""
-    taken = dict.fromkeys(work, float("inf"))
-    for run in work.values():
-        run()
-    for _ in range(rounds):
-        for label, run in work.items():
-            start = time.perf_counter()
-            run()
-            taken[label] = min(taken[label], (time.perf_counter() - start) * 1e3)
-    return taken
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument("--rounds", type=int, default=30)
+    parser = measuring.parser(__doc__, rounds=30)
     chosen = parser.parse_args()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    measuring.on_one_processor()
     rows: dict[str, Callable[[], Work]] = {f"options, {n} points": lambda n=n: options(n) for n in (1_000, 100_000)}
     rows["softmax step, 100 x 784, float32"] = softmax
     for file in sorted(ADBENCH.rglob("*.txt")):
@@ -183,17 +162,13 @@ def main() -> None:
     figures = {}
     print(f"{'peer / symgrad':>40s}   milliseconds")
     for label, prepare in rows.items():
-        taken = figures[label] = best(prepare(), chosen.rounds)
+        taken = figures[label] = measuring.race(prepare(), chosen.rounds)
         own = taken["symgrad"]
         ratios = "  ".join(f"{peer} {value / own:.2f}" for peer, value in taken.items() if peer != "symgrad")
         print(f"{label:40s} {ratios:40s} " + "  ".join(f"{peer} {value:.4g}" for peer, value in taken.items()))
-    versions = {"python": platform.python_version(), "numpy": np.__version__, "scipy": scipy.__version__}
-    if (jax := with_jax()) is not None:
-        versions["jax"] = jax.__version__
-    versions |= {"llvmlite": llvmlite.__version__, "symgrad": sg.__version__, "cpu": platform.processor()}
+    versions = measuring.versions("numpy", "scipy", "jax", "llvmlite")
     print(versions)
-    if chosen.json:
-        chosen.json.write_text(json.dumps({"milliseconds": figures, **versions}, indent=1, sort_keys=True) + "\n")
+    measuring.save(chosen.json, milliseconds=figures, **versions)
 
 
 if __name__ == "__main__":

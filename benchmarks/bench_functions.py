@@ -16,20 +16,17 @@ for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="bench_functions_")  # heyoka keeps compiled code on disk
 
-import argparse
 import importlib.metadata
 import importlib.util
 import itertools
-import json
-import platform
 import shutil
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import measuring
 import numpy as np
 from c_loops import ARM, MASSES, TOOL, c_loop, c_nbody, gcc_version
 
@@ -328,22 +325,12 @@ def attracting(form: Callable[[int], Contender], n: int, rounds: int, peer: bool
     return {**row, **{f"{one} seconds": value for one, value in seconds.items()}}
 
 
-def cpu() -> str:
-    """The processor as LLVM names it, and the width of its vectors."""
-    from codegen.target import native
-
-    return f"{native().cpu}, {native().vector_bits} bits"
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument("--rounds", type=int, default=41)
+    parser = measuring.parser(__doc__, rounds=41)
     parser.add_argument("--only", default="", help="run what has this in its name")
     parser.add_argument("--points", default="1000,100000,1000000")
     chosen = parser.parse_args()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    measuring.on_one_processor()
     points = [int(one) for one in chosen.points.split(",")]
     figures: dict[str, Any] = {}
     print("symgrad / peer" + " " * 86 + "time")
@@ -353,14 +340,9 @@ def main() -> None:
     for form, peer in ((nbody_arrays, False), (nbody_scalars, True)):
         if chosen.only in form.__name__:
             figures[form.__name__] = attracting(form, 100, chosen.rounds, peer)
-    versions = {"python": platform.python_version(), "gcc": gcc_version(), "cpu": cpu()}
-    for package in ("numpy", "llvmlite", "heyoka"):
-        if importlib.util.find_spec(package):
-            versions[package] = importlib.metadata.version(package)
-    versions["symgrad"] = sg.__version__
+    versions = measuring.versions("numpy", "llvmlite", "heyoka") | {"gcc": gcc_version()}
     print(versions)
-    if chosen.json:
-        chosen.json.write_text(json.dumps({"figures": figures, **versions}, indent=1, sort_keys=True) + "\n")
+    measuring.save(chosen.json, figures=figures, **versions)
     shutil.rmtree(os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 

@@ -8,15 +8,12 @@ nodes of its own, which are counted.
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 import time
 import tracemalloc
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import measuring
 import numpy as np
 
 import symgrad as sg
@@ -69,8 +66,7 @@ def measure(nodes: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser = measuring.parser(__doc__)
     parser.add_argument("--nodes", type=int, default=6_000)
     options = parser.parse_args()
     runs = [measure(options.nodes) for _ in range(9)]
@@ -79,9 +75,7 @@ def main() -> None:
     for stage, value in figures.items():
         unit = "bytes" if stage == "memory" else "us"
         print(f"{stage:22s} {value / BUDGET[stage]:6.2f} of the budget   {value:8.2f} {unit} a node")
-    if options.json:
-        versions = {"python": platform.python_version(), "numpy": np.__version__, "symgrad": sg.__version__}
-        options.json.write_text(json.dumps({"per_node": figures, **versions}, indent=1, sort_keys=True) + "\n")
+    measuring.save(options.json, per_node=figures, **measuring.versions("numpy"))
 
 
 if __name__ == "__main__":

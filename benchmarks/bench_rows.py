@@ -14,16 +14,11 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is loaded: threads that spin would cost its figures
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 
-import argparse
 import importlib.util
-import json
-import platform
-import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import llvmlite
+import measuring
 import numpy as np
 
 import symgrad as sg
@@ -185,17 +180,6 @@ def contenders(name: str, arrays: Sequence[Any], head: Any, *, gradient: bool) -
     return works
 
 
-def race(works: dict[str, Work], rounds: int) -> dict[str, float]:
-    """Milliseconds of one call of each: the best of rounds taken in turn."""
-    best = dict.fromkeys(works, float("inf"))
-    for _ in range(rounds):
-        for name, work in works.items():
-            before = time.perf_counter()
-            work()
-            best[name] = min(best[name], (time.perf_counter() - before) * 1e3)
-    return best
-
-
 def problems(quick: bool, letters: str) -> list[tuple[str, str, list[Any], Any]]:
     """Names of functions, labels, arguments and heads."""
     rng = np.random.default_rng(0)
@@ -214,41 +198,28 @@ def problems(quick: bool, letters: str) -> list[tuple[str, str, list[Any], Any]]
     return found
 
 
-def versions() -> dict[str, str]:
-    """What was measured, and on what."""
-    made = {"python": platform.python_version(), "numpy": np.__version__}
-    if importlib.util.find_spec("jax") is not None:
-        import jax
-
-        made["jax"] = jax.__version__
-    return made | {"llvmlite": llvmlite.__version__, "symgrad": sg.__version__, "cpu": platform.processor()}
-
-
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument("--rounds", type=int, default=30)
+    parser = measuring.parser(__doc__, rounds=30)
     parser.add_argument("--types", default="df", help="d: float64, f: float32")
     parser.add_argument("--quick", action="store_true", help="small problems and few rounds: shows that it works")
     chosen = parser.parse_args()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    measuring.on_one_processor()
     figures = {}
     print(f"{'peer / symgrad':>56s}   milliseconds")
     for name, label, arrays, head in problems(chosen.quick, chosen.types):
         for gradient in (False, True):
             works = contenders(name, arrays, head, gradient=gradient)
-            found = race(works, 2 if chosen.quick else chosen.rounds)
+            found = measuring.race(works, 2 if chosen.quick else chosen.rounds)
             own = found["symgrad"]
             line = f"{label}, {'with gradient' if gradient else 'forward'}"
             figures[line] = found
             ratios = "  ".join(f"{peer} {value / own:5.2f}" for peer, value in found.items() if peer != "symgrad")
             times = "  ".join(f"{peer} {value:7.3f}" for peer, value in found.items())
             print(f"{line:54s} {ratios}   {times}", flush=True)
-    print(versions())
-    if chosen.json:
-        chosen.json.write_text(json.dumps({"milliseconds": figures, **versions()}, indent=1, sort_keys=True) + "\n")
+    versions = measuring.versions("numpy", "jax", "llvmlite")
+    print(versions)
+    measuring.save(chosen.json, milliseconds=figures, **versions)
 
 
 if __name__ == "__main__":

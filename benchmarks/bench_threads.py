@@ -9,16 +9,14 @@ points.  Best of interleaved rounds; processor time, over all threads, tells whe
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import platform
 import runpy
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import measuring
 import numpy as np
 
 import symgrad as sg
@@ -90,9 +88,7 @@ def measure(problem: Problem, threads: int, rounds: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument("--rounds", type=int, default=50)
+    parser = measuring.parser(__doc__, rounds=50)
     parser.add_argument("--threads", type=int, default=2)
     chosen = parser.parse_args()
     print(f"one / {chosen.threads} threads (two: at least {TARGET} for the first two)            milliseconds")
@@ -101,11 +97,10 @@ def main() -> None:
         found = figures[label] = measure(work(), chosen.threads, chosen.rounds)
         times = f"{found['one']:9.4f} {found['several']:9.4f}  processor time {found['processor']:.2f}"
         print(f"{found['ratio']:6.2f}  {label:28s} {times}  {'bits equal' if found['equal'] else 'BITS DIFFER'}")
+    versions = measuring.versions("numpy")
     machine = {"processors": os.cpu_count(), "threads": chosen.threads}
-    versions = {"python": platform.python_version(), "numpy": np.__version__, "symgrad": sg.__version__, **machine}
-    print(versions)
-    if chosen.json:
-        chosen.json.write_text(json.dumps({"milliseconds": figures, **versions}, indent=1, sort_keys=True) + "\n")
+    print(versions | machine)
+    measuring.save(chosen.json, milliseconds=figures, **versions, **machine)
 
 
 if __name__ == "__main__":

@@ -8,15 +8,12 @@ constructors.  Calls are those of functions that are compiled already, for array
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 import time
 import timeit
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import measuring
 import numpy as np
 
 import symgrad as sg
@@ -125,9 +122,7 @@ def calls(rounds: int) -> dict[str, dict[str, float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument("--rounds", type=int, default=50)
+    parser = measuring.parser(__doc__, rounds=50)
     options = parser.parse_args()
     traced, called = tracing(options.rounds), calls(options.rounds)
     print("of the budget      above it   microseconds")
@@ -140,10 +135,7 @@ def main() -> None:
             f"{one['above'] / BUDGET['call']:13.2f}   {one['above']:11.2f}   a call with {title}: {one['call']:.2f}, "
             f"its kernel: {one['kernel']:.2f}"
         )
-    if options.json:
-        versions = {"python": platform.python_version(), "numpy": np.__version__, "symgrad": sg.__version__}
-        figures = {"tracing": traced, "calls": called, **versions}
-        options.json.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
+    measuring.save(options.json, tracing=traced, calls=called, **measuring.versions("numpy"))
 
 
 if __name__ == "__main__":

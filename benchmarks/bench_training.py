@@ -8,16 +8,11 @@ writing into existing arrays.  Single-threaded, best of interleaved rounds.
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
-import time
 import tracemalloc
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import measuring
 import numpy as np
 
 import symgrad as sg
@@ -73,17 +68,6 @@ def prepare(model: str, optimizer: str) -> Work:
     }
 
 
-def best(work: Work, rounds: int) -> dict[str, float]:
-    """Microseconds of each, the best of rounds in which they take turns."""
-    taken = dict.fromkeys(work, float("inf"))
-    for _ in range(rounds):
-        for label, run in work.items():
-            start = time.perf_counter()
-            run()
-            taken[label] = min(taken[label], (time.perf_counter() - start) * 1e6)
-    return taken
-
-
 def allocated(run: Callable[[], Any], calls: int = 100) -> float:
     """Bytes that Python and NumPy hold at most during a call."""
     run()
@@ -98,27 +82,23 @@ def allocated(run: Callable[[], Any], calls: int = 100) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument("--rounds", type=int, default=300)
+    parser = measuring.parser(__doc__, rounds=300)
     chosen = parser.parse_args()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    measuring.on_one_processor()
     figures = {}
     print(f"step / parts (at most {TARGET})                        microseconds")
     for model in MODELS:
         for optimizer in OPTIMIZERS:
             work = prepare(model, optimizer)
-            taken = best(work, chosen.rounds)
+            taken = measuring.race(work, chosen.rounds, unit=1e-6)
             ratio = taken["step"] / (taken["gradients"] + taken["update"])
             room = allocated(work["step"])
             figures[f"{model}, {optimizer}"] = {**taken, "ratio": ratio, "bytes": room}
             parts = "  ".join(f"{label} {value:.1f}" for label, value in taken.items())
             print(f"{ratio:6.2f}  {model}, {optimizer:10s}  {parts}  ({room:.0f} bytes at most on the Python side)")
-    versions = {"python": platform.python_version(), "numpy": np.__version__, "symgrad": sg.__version__}
+    versions = measuring.versions("numpy")
     print(versions)
-    if chosen.json:
-        chosen.json.write_text(json.dumps({"microseconds": figures, **versions}, indent=1, sort_keys=True) + "\n")
+    measuring.save(chosen.json, microseconds=figures, **versions)
 
 
 if __name__ == "__main__":
