@@ -1,48 +1,15 @@
-"""``scipy.special`` for expressions.  Without an expression among the arguments these are SciPy's own functions."""
+"""``scipy.special`` for expressions.  Without an expression among the arguments these are SciPy's own functions.
+
+It has the functions of :mod:`symgrad.special`, and ``softmax`` and ``log_softmax``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from symgrad import ops
+from symgrad import ops, special
 from symgrad.ops.coerce import is_symbolic
-from symgrad.ops.elementwise import ELEMENTWISE
-
-__all__ = [
-    "beta",
-    "betaln",
-    "cbrt",
-    "digamma",
-    "entr",
-    "erf",
-    "erfc",
-    "erfcinv",
-    "erfcx",
-    "erfinv",
-    "exp2",
-    "expit",
-    "expm1",
-    "gamma",
-    "gammaln",
-    "gammasgn",
-    "kl_div",
-    "log1p",
-    "log_expit",
-    "log_ndtr",
-    "log_softmax",
-    "logit",
-    "logsumexp",
-    "ndtr",
-    "ndtri",
-    "psi",
-    "rel_entr",
-    "softmax",
-    "softplus",
-    "xlog1py",
-    "xlogy",
-    "zeta",
-]
 
 
 def _dispatched(name: str, builder: Callable[..., Any]) -> Callable[..., Any]:
@@ -58,22 +25,6 @@ def _dispatched(name: str, builder: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-beta, betaln, cbrt, digamma = (_dispatched(name, ELEMENTWISE[name]) for name in ("beta", "betaln", "cbrt", "digamma"))
-entr, erf, erfc, erfcinv = (_dispatched(name, ELEMENTWISE[name]) for name in ("entr", "erf", "erfc", "erfcinv"))
-erfcx, erfinv, exp2, expit = (_dispatched(name, ELEMENTWISE[name]) for name in ("erfcx", "erfinv", "exp2", "expit"))
-expm1, gamma, gammaln, gammasgn = (
-    _dispatched(name, ELEMENTWISE[name]) for name in ("expm1", "gamma", "gammaln", "gammasgn")
-)
-kl_div, log1p, log_expit, log_ndtr = (
-    _dispatched(name, ELEMENTWISE[name]) for name in ("kl_div", "log1p", "log_expit", "log_ndtr")
-)
-logit, ndtr, ndtri, rel_entr = (_dispatched(name, ELEMENTWISE[name]) for name in ("logit", "ndtr", "ndtri", "rel_entr"))
-softplus, xlog1py, xlogy, zeta = (
-    _dispatched(name, ELEMENTWISE[name]) for name in ("softplus", "xlog1py", "xlogy", "zeta")
-)
-psi = _dispatched("psi", ops.digamma)
-
-
 def _logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False) -> Any:
     """With factors ``b``, the sum is of ``b * exp(a)``."""
     if b is None:
@@ -86,6 +37,20 @@ def _logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False) 
     return ops.add(total, top if keepdims else ops.sum(top, axis))
 
 
-logsumexp = _dispatched("logsumexp", _logsumexp)
-softmax = _dispatched("softmax", lambda x, axis=None: ops.softmax(x, axis))
-log_softmax = _dispatched("log_softmax", lambda x, axis=None: ops.log_softmax(x, axis))
+_BUILDERS: dict[str, Callable[..., Any]] = {name: getattr(special, name) for name in special.__all__} | {
+    "logsumexp": _logsumexp,
+    "softmax": lambda x, axis=None: ops.softmax(x, axis),
+    "log_softmax": lambda x, axis=None: ops.log_softmax(x, axis),
+}
+_FUNCTIONS = {name: _dispatched(name, builder) for name, builder in _BUILDERS.items()}
+__all__ = list(_FUNCTIONS)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FUNCTIONS:
+        raise AttributeError(f"symgrad.scipy.special has no {name!r}")
+    return _FUNCTIONS[name]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
