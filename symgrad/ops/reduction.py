@@ -16,7 +16,7 @@ from symgrad import dims, types
 from symgrad.dims import Size
 from symgrad.errors import DTypeError, ShapeError
 from symgrad.node import Node, apply
-from symgrad.opdef import Constant, Defined, Derivative, Kind, Linear, OpDef, Pair, Sample, register
+from symgrad.opdef import Constant, Derivative, Kind, Linear, OpDef, Pair, Sample, register
 from symgrad.ops import coerce, elementwise
 from symgrad.ops.structure import AxesAttrs, broadcast_to, expand_dims
 from symgrad.provenance import user_line
@@ -65,15 +65,22 @@ def _bool_samples(rng: np.random.Generator) -> Iterable[Sample]:
 
 
 def _reduction(
-    name: str, evaluate: Callable[..., Any], derivative: Derivative, samples: Any = _samples, doc: str = ""
+    name: str,
+    evaluate: Callable[..., Any],
+    derivative: Derivative,
+    samples: Any = _samples,
+    doc: str = "",
+    define: Any = None,
+    infer: Any = _reduced,
 ) -> OpDef:
     return register(
         OpDef(
             name=name,
             kind=Kind.REDUCTION,
-            infer=_reduced,
+            infer=infer,
             evaluate=evaluate,
             derivative=derivative,
+            define=define,
             batch=_batch,
             attrs=AxesAttrs,
             samples=samples,
@@ -223,28 +230,6 @@ def _float_node(x: Any, who: str) -> Any:
     return elementwise.cast(node, types.FLOAT64)
 
 
-_BY_DEFINITION = Defined()
-
-
-def _defined(
-    name: str, infer: Any, evaluate: Any, define: Any, samples: Any, doc: str, derivative: Derivative = _BY_DEFINITION
-) -> OpDef:
-    return register(
-        OpDef(
-            name=name,
-            kind=Kind.REDUCTION,
-            infer=infer,
-            evaluate=evaluate,
-            derivative=derivative,
-            define=define,
-            batch=_batch,
-            attrs=AxesAttrs,
-            samples=samples,
-            doc=doc,
-        )
-    )
-
-
 def _count(node: Node) -> Node:
     """The number of elements that each result of a reduction combines, as a scalar of its element type."""
     from symgrad import ops
@@ -265,14 +250,12 @@ def _define_mean(inputs: tuple[Node, ...], attrs: AxesAttrs) -> Node:
     return made
 
 
-MEAN = _defined(
+MEAN = _reduction(
     "mean",
-    _reduced,
     lambda attrs, x: np.mean(x, attrs.axes),
-    _define_mean,
-    _samples,
-    "Arithmetic mean over axes.",
     Linear(lambda node, i, head: restore(node, elementwise.divide(head, _count(node)))),
+    doc="Arithmetic mean over axes.",
+    define=_define_mean,
 )
 
 
@@ -314,14 +297,12 @@ def _logsumexp_jvp(node: Node, tangents: Any) -> Node:
     return sum_(elementwise.multiply(softmax(node.inputs[0], node.attrs.axes), tangents[0]), axis=node.attrs.axes)
 
 
-LOGSUMEXP = _defined(
+LOGSUMEXP = _reduction(
     "logsumexp",
-    _reduced,
     _evaluate_logsumexp,
-    _define_logsumexp,
-    _samples,
-    "log(sum(exp(x))) over axes, without overflow.",
     Pair(_logsumexp_jvp, _logsumexp_vjp),
+    doc="log(sum(exp(x))) over axes, without overflow.",
+    define=_define_logsumexp,
 )
 
 
@@ -393,26 +374,24 @@ def _softmax_map(node: Node, direction: Node) -> Node:
     return made
 
 
-LOG_SOFTMAX = _defined(
+LOG_SOFTMAX = _reduction(
     "log_softmax",
-    _same_type,
     _evaluate_log_softmax,
-    _define_log_softmax,
-    _samples,
-    "x - logsumexp(x) along axes.",
     Pair(_log_softmax_jvp, _log_softmax_vjp),
+    doc="x - logsumexp(x) along axes.",
+    define=_define_log_softmax,
+    infer=_same_type,
 )
-SOFTMAX = _defined(
+SOFTMAX = _reduction(
     "softmax",
-    _same_type,
     lambda attrs, x: np.exp(_evaluate_log_softmax(attrs, x)),
-    _define_softmax,
-    _samples,
-    "exp(x) / sum(exp(x)) along axes.",
     Pair(
         lambda node, tangents: _softmax_map(node, tangents[0]),
         lambda node, head, wanted: [_softmax_map(node, head)],
     ),
+    doc="exp(x) / sum(exp(x)) along axes.",
+    define=_define_softmax,
+    infer=_same_type,
 )
 
 
@@ -468,17 +447,15 @@ def _direction(node: Node) -> Node:
     return made
 
 
-NORM = _defined(
+NORM = _reduction(
     "norm",
-    _reduced,
     lambda attrs, x: np.sqrt(np.sum(np.square(x), attrs.axes)),
-    _define_norm,
-    _samples,
-    "Euclidean norm over axes.",
     Pair(
         lambda node, tangents: sum_(elementwise.multiply(_direction(node), tangents[0]), axis=node.attrs.axes),
         lambda node, head, wanted: [elementwise.multiply(restore(node, head), _direction(node))],
     ),
+    doc="Euclidean norm over axes.",
+    define=_define_norm,
 )
 
 
