@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from symgrad.node import Node, topological
-from symgrad.printing import MAX_NODES, Piece, Writer, box_text, summary
+from symgrad.printing import MAX_NODES, Piece, Writer, box_text, of_user, summary
 
 __all__ = ["latex"]
 
@@ -195,9 +195,6 @@ _SPECIAL: dict[str, Callable[[Node, Sequence[Piece]], Piece]] = {
     "where": _where,
     "slice": _indexed,
     "gather": _indexed,
-    "custom_gradient": lambda node, args: _call(
-        node.attrs.name, args[node.attrs.values : node.attrs.values + node.attrs.arguments]
-    ),
-    **dict.fromkeys(("callback", "stateless_callback"), lambda node, args: _call(node.attrs.host.name, args)),
+    **of_user(_call),
     "item": _item,
 }

@@ -21,7 +21,7 @@ from symgrad.ops.source import is_placeholder
 from symgrad.ops.structure import Box, Pick, Range
 from symgrad.types import same_shape
 
-__all__ = ["Piece", "Writer", "box_text", "summary", "text"]
+__all__ = ["Piece", "Writer", "box_text", "of_user", "summary", "text"]
 
 _ATOM, _POWER, _UNARY, _MATMUL, _QUOTIENT, _PRODUCT, _REMAINDER, _SUM = 11, 10, 9, 8, 7, 6, 5, 4
 _AND, _XOR, _OR, _COMPARE = 3, 2, 1, 0  # in Python, & and | bind more tightly than <
@@ -321,6 +321,19 @@ def _item(node: Node, args: Sequence[Piece]) -> Piece:
     return args[0] if len(kind.items) == 1 else (f"{args[0][0]}[{node.attrs.position}]", _ATOM)
 
 
+def of_user(call: Callable[[str, Sequence[Piece]], Piece]) -> dict[str, Callable[[Node, Sequence[Piece]], Piece]]:
+    """Operations that are functions of the user's: calls of those names."""
+
+    def host(node: Node, args: Sequence[Piece]) -> Piece:
+        return call(node.attrs.host.name, args)
+
+    def custom(node: Node, args: Sequence[Piece]) -> Piece:
+        first = node.attrs.values
+        return call(node.attrs.name, args[first : first + node.attrs.arguments])
+
+    return {"custom_gradient": custom, "callback": host, "stateless_callback": host}
+
+
 _SPECIAL: dict[str, Callable[[Node, Sequence[Piece]], Piece]] = {
     "symbol": lambda node, args: (node.attrs.name, _ATOM),
     "parameter": lambda node, args: (node.attrs.name, _ATOM),
@@ -357,10 +370,7 @@ _SPECIAL: dict[str, Callable[[Node, Sequence[Piece]], Piece]] = {
     "concatenate": _sequence,
     "log_softmax": _along,
     "softmax": _along,
-    "custom_gradient": lambda node, args: _call(
-        node.attrs.name, args[node.attrs.values : node.attrs.values + node.attrs.arguments]
-    ),
-    **dict.fromkeys(("callback", "stateless_callback"), lambda node, args: _call(node.attrs.host.name, args)),
+    **of_user(_call),
     "item": _item,
     "basis": lambda node, args: (f"basis({_shape(node.attrs.type.shape)})", _ATOM),
     **dict.fromkeys(("sum", "prod", "max", "min", "any", "all", "mean", "logsumexp", "norm"), _reduction),
