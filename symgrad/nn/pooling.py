@@ -56,20 +56,8 @@ def avg_pool2d(x: Any, window: Any, strides: Any = None, padding: Any = "valid")
 
     Parameters
     ----------
-    x : array or expression (batch, height, width, channels)
-        The batch may be dynamic.
-    window : int or (int, int)
-    strides : int or (int, int), default the window
-    padding : "valid", "same" (in any case), or ((top, bottom), (left, right))
-
-    Returns
-    -------
-    expression (batch, places along the height, places along the width, channels)
-
-    Raises
-    ------
-    ShapeError
-        The rank is not 4, window, strides or padding are not understood, or the window is larger than the image.
+    x, window, strides, padding
+        As of :func:`max_pool2d`, and so are result and errors.
 
     Examples
     --------
