@@ -16,7 +16,7 @@ from symgrad import ops
 from symgrad.errors import GradientError, SymgradError, TraceError
 from symgrad.node import Node
 from symgrad.opdef import REGISTRY, Defined, Kind, OpDef, Sample, register
-from symgrad.ops.elementwise import ELEMENTWISE, Elementwise, Rule
+from symgrad.ops.declaring import ELEMENTWISE, Elementwise, Rule
 from symgrad.ops.scalar import build
 
 __all__ = ["elementwise"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from symgrad.errors import SymgradError
 from symgrad.node import Node, topological
 from symgrad.opdef import REGISTRY, Kind
-from symgrad.ops.elementwise import ELEMENTWISE
+from symgrad.ops.declaring import ELEMENTWISE
 from symgrad.types import TensorType, TupleType, same_shape
 
 __all__ = ["verify"]

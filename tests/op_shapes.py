@@ -23,7 +23,7 @@ from symgrad.errors import CompileError, DTypeError, ShapeError
 from symgrad.interp import evaluate
 from symgrad.node import apply
 from symgrad.opdef import Kind
-from symgrad.ops.elementwise import ELEMENTWISE
+from symgrad.ops.declaring import ELEMENTWISE
 from symgrad.ops.source import parameter
 from symgrad.types import TensorType
 

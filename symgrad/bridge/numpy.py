@@ -17,7 +17,7 @@ import numpy as np
 from symgrad import functions, ops
 from symgrad.errors import TraceError
 from symgrad.functions import reductions
-from symgrad.ops.elementwise import ELEMENTWISE
+from symgrad.ops.declaring import ELEMENTWISE
 from symgrad.provenance import user_line
 
 __all__ = ["FUNCTIONS", "UFUNCS", "call_function", "call_ufunc"]

@@ -8,8 +8,8 @@ from symgrad.ops.coerce import as_node, as_nodes, broadcast_shapes, broadcast_to
 from symgrad.ops.contraction import cross, dot, einsum, einsum_labels, inner, matmul, outer, tensordot
 from symgrad.ops.control import Closed, identity, item, stop_gradient
 from symgrad.ops.creation import arange, array, eye, full, ones, zeros
+from symgrad.ops.declaring import ELEMENTWISE
 from symgrad.ops.elementwise import (
-    ELEMENTWISE,
     absolute,
     add,
     arccos,

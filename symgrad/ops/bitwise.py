@@ -13,7 +13,8 @@ import numpy as np
 
 from symgrad.opdef import Constant
 from symgrad.ops import coerce
-from symgrad.ops.elementwise import Elementwise, Rule, declare, logical_and, logical_not, logical_or, logical_xor
+from symgrad.ops.declaring import Elementwise, Rule, declare
+from symgrad.ops.elementwise import logical_and, logical_not, logical_or, logical_xor
 from symgrad.types import BOOL
 
 __all__ = ["bitwise_and", "bitwise_or", "bitwise_xor", "gcd", "invert", "lcm", "left_shift", "right_shift"]

@@ -7,240 +7,33 @@ that is done where SymPy's form overflows, divides zero by zero, or contains a s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from enum import Enum
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from symgrad import types
 from symgrad.config import current
-from symgrad.errors import DTypeError, GradientError
+from symgrad.errors import GradientError
 from symgrad.node import Node, apply
-from symgrad.opdef import Constant, Derivative, Gate, Infer, Kind, Linear, OpDef, Partials, Sample, register
+from symgrad.opdef import Constant, Gate, Kind, Linear, OpDef, Partials, Sample, register
 from symgrad.ops import coerce, scalar, source
+from symgrad.ops.declaring import (
+    ELEMENTWISE,
+    Elementwise,
+    Partial,
+    Rule,
+    as_bool,
+    declare,
+    floats_only,
+    scipy_special,
+    sympy_function,
+    unary,
+)
 from symgrad.ops.squares import is_sum_of_squares
-from symgrad.ops.structure import broadcast_to
-from symgrad.provenance import user_line
-from symgrad.types import BOOL, FLOAT64, DType
+from symgrad.types import FLOAT64, DType
 
-__all__ = ["ELEMENTWISE", "CastAttrs", "Elementwise", "Extremum", "Rule", "as_extremum", "cast", "declare"]
-
-
-class Rule(Enum):
-    """Element types of operands and result."""
-
-    NUMBER = "number"  # numbers to the same type; bool refused
-    ANY = "any"  # numbers or bool to the same type
-    FLOAT = "float"  # integers become float64
-    QUOTIENT = "quotient"  # integers and bool become float64
-    INTEGER = "integer"  # integers to the same type; floats and bool refused
-    COMPARE = "compare"  # anything to bool
-    LOGICAL = "logical"  # operands converted to bool, result bool
-
-
-Partial = Callable[[Node, int], "Node | float | Gate | None"]
-Domain = tuple[float, float]
-
-
-class Elementwise:
-    """An elementwise operation as a function of expressions, arrays and numbers."""
-
-    __slots__ = ("_direct", "arity", "op", "rule")
-
-    def __init__(self, op: OpDef, arity: int, rule: Rule) -> None:
-        self.op, self.arity, self.rule = op, arity, rule
-        self._direct: dict[Any, Any] = {}  # operand types seen to need no conversion, with the result's
-
-    def __call__(self, *args: Any) -> Any:
-        # The common cases first: operands that need no conversion, and one beside a Python number or a scalar.
-        arity = self.arity
-        if len(args) != arity:
-            raise TypeError(f"{self.op.name} takes {arity} operands ({len(args)} given)")
-        first = args[0]
-        kind = first.type if isinstance(first, Node) else None
-        made = self._direct.get(kind)
-        if made is not None:
-            if arity == 1:
-                return apply(self.op, args, (), made)
-            if arity == 2:
-                other = _like(args[1], kind)
-                if other is not None:
-                    return apply(self.op, (first, other), (), made)
-        elif arity == 2 and getattr(args[1], "type", None) in self._direct:
-            kind = args[1].type
-            other = _like(first, kind)
-            if other is not None:
-                return apply(self.op, (other, args[1]), (), self._direct[kind])
-        args = tuple(self._prepare(args))
-        node = apply(self.op, args)
-        if self._accepts(args[0].type.dtype):
-            self._direct[args[0].type] = node.type
-        return node
-
-    def _accepts(self, dtype: DType) -> bool:
-        """Whether operands of that element type are taken as they are."""
-        if self.rule is Rule.NUMBER:
-            return dtype is not BOOL
-        if self.rule in (Rule.FLOAT, Rule.QUOTIENT):
-            return types.is_float(dtype)
-        if self.rule is Rule.INTEGER:
-            return types.is_integer(dtype)
-        return dtype is BOOL or self.rule is not Rule.LOGICAL
-
-    def _prepare(self, args: Sequence[Any]) -> list[Any]:
-        name = self.op.name
-        ready = [coerce.plain(arg, name) for arg in args]
-        dtype = self._compute_dtype(coerce.common_dtype(ready))
-        if self.rule is Rule.LOGICAL:
-            nodes = [as_bool(coerce.as_node(arg)) for arg in ready]
-        else:
-            nodes = [coerce.as_node(arg, dtype, who=name) for arg in ready]
-        return coerce.broadcast_together(nodes, name) if len(nodes) > 1 else nodes
-
-    def _compute_dtype(self, dtype: DType) -> DType:
-        if self.rule is Rule.FLOAT and not types.is_float(dtype):
-            if dtype is BOOL:
-                raise self._refusal(dtype)
-            return FLOAT64
-        if self.rule is Rule.QUOTIENT and not types.is_float(dtype):
-            return FLOAT64
-        if (self.rule is Rule.NUMBER and dtype is BOOL) or (self.rule is Rule.INTEGER and not types.is_integer(dtype)):
-            raise self._refusal(dtype)
-        return dtype
-
-    def _refusal(self, dtype: DType) -> DTypeError:
-        return DTypeError(
-            f"{self.op.name}: not defined for {dtype} operands",
-            where=user_line(),
-            hint=f"convert with .astype('{'int64' if self.rule is Rule.INTEGER else 'float64'}')",
-        )
-
-    def __repr__(self) -> str:
-        return f"<elementwise {self.op.name}>"
-
-
-def _like(value: Any, kind: Any) -> Any:
-    """An operand of another one's type, from one of this type, or from a scalar that takes it; None for all others."""
-    own = value.type if isinstance(value, Node) else None
-    if own is kind:
-        return value
-    if own is None:
-        if value.__class__ is not float and (value.__class__ is not int or kind.dtype is BOOL):
-            return None
-        if value.__class__ is float and not types.is_float(kind.dtype):
-            return None
-        value = source.number(value, kind.dtype)
-    elif own.shape or own.dtype is not kind.dtype:
-        return None
-    return broadcast_to(value, kind.shape) if kind.shape else value
-
-
-def floats_only(name: str) -> Infer:
-    """The type rule of an operation that only derivatives build: of floating operands, their type."""
-
-    def infer(inputs: tuple[Node, ...], attrs: Any) -> types.TensorType:
-        kind = inputs[0].type
-        if not types.is_float(kind.dtype):
-            raise DTypeError(f"{name}: not defined for {kind.dtype} operands", where=user_line())
-        return kind
-
-    return infer
-
-
-ELEMENTWISE: dict[str, Elementwise] = {}
-
-
-def as_bool(node: Any) -> Any:
-    return node if node.type.dtype is BOOL else not_equal(node, 0)
-
-
-def declare(
-    name: str,
-    arity: int,
-    rule: Rule,
-    evaluate: Callable[..., Any],
-    *,
-    math: Callable[..., Any] | None = None,
-    partial: Partial | Derivative | None = None,
-    domain: Domain | Sequence[Domain] = (-3.0, 3.0),
-    infer: Infer | None = None,
-    smooth: bool = True,
-    doc: str = "",
-    **more: Any,
-) -> Elementwise:
-    """Enter an elementwise operation into the registry; ``partial`` None takes SymPy's derivative of ``math``.
-
-    ``infer`` is given where the result's type is not that of the operands (of comparisons: bool); without ``smooth``
-    the operation has no derivative though its values change.
-    """
-    if isinstance(partial, Derivative):
-        derivative: Derivative = partial
-    else:
-        derivative = Partials(partial or scalar.derived_partial)
-
-    def own_type(inputs: tuple[Node, ...], attrs: Any) -> types.TensorType:
-        kind = inputs[-1].type
-        return kind.with_dtype(BOOL) if rule in (Rule.COMPARE, Rule.LOGICAL) else kind
-
-    domains = [domain] * arity if isinstance(domain[0], (int, float)) else list(domain)
-
-    def samples(rng: np.random.Generator) -> Iterable[Sample]:
-        for shape in ((), (5,), (3, 4), (2, 0), (37,)):
-            yield Sample(tuple(_draw(rng, shape, interval, rule) for interval in domains), smooth=smooth)
-
-    op = OpDef(
-        name=name,
-        kind=Kind.ELEMENTWISE,
-        infer=infer or own_type,
-        evaluate=lambda attrs, *arrays: evaluate(*arrays),
-        derivative=derivative,
-        samples=samples,
-        math=math,
-        doc=doc,
-        **more,
-    )
-    made = ELEMENTWISE[name] = Elementwise(register(op), arity, rule)
-    return made
-
-
-def _draw(rng: np.random.Generator, shape: tuple[int, ...], interval: Any, rule: Rule) -> np.ndarray[Any, Any]:
-    if rule is Rule.LOGICAL:
-        return rng.random(shape) < 0.5
-    low, high = interval
-    if rule is Rule.INTEGER:
-        return rng.integers(low, high, shape)
-    return np.asarray(rng.uniform(low, high, shape))
-
-
-def _sympy(name: str) -> Callable[..., Any]:
-    """The SymPy function of that name, imported when first needed."""
-
-    def meaning(*args: Any) -> Any:
-        import sympy
-
-        return getattr(sympy, name)(*args)
-
-    return meaning
-
-
-def unary(
-    name: str, evaluate: Callable[..., Any], symbolic: str, domain: Domain = (-3.0, 3.0), **options: Any
-) -> Elementwise:
-    """A function of one real argument whose meaning is the SymPy function ``symbolic``."""
-    function = _sympy(symbolic)
-    return declare(
-        name, 1, options.pop("rule", Rule.FLOAT), evaluate, math=lambda x: function(x), domain=domain, **options
-    )
-
-
-def scipy_special(name: str) -> Callable[..., Any]:
-    def evaluate(*arrays: Any) -> Any:
-        import scipy.special
-
-        return getattr(scipy.special, name)(*arrays)
-
-    return evaluate
+__all__ = ["ELEMENTWISE", "CastAttrs", "Extremum", "as_extremum", "cast"]
 
 
 # -- arithmetic -----------------------------------------------------------------------------------------------------
@@ -355,15 +148,15 @@ expm1 = declare(
     1,
     Rule.FLOAT,
     np.expm1,
-    math=lambda x: _sympy("exp")(x) - 1,
+    math=lambda x: sympy_function("exp")(x) - 1,
     partial=lambda node, i: exp(node.inputs[0]),
 )
 log = unary("log", np.log, "log", (0.2, 5.0))
-log2 = declare("log2", 1, Rule.FLOAT, np.log2, math=lambda x: _sympy("log")(x, 2), domain=(0.2, 5.0),
+log2 = declare("log2", 1, Rule.FLOAT, np.log2, math=lambda x: sympy_function("log")(x, 2), domain=(0.2, 5.0),
                partial=lambda node, i: divide(1 / np.log(2).item(), node.inputs[0]))  # fmt: skip
-log10 = declare("log10", 1, Rule.FLOAT, np.log10, math=lambda x: _sympy("log")(x, 10), domain=(0.2, 5.0),
+log10 = declare("log10", 1, Rule.FLOAT, np.log10, math=lambda x: sympy_function("log")(x, 10), domain=(0.2, 5.0),
                 partial=lambda node, i: divide(1 / np.log(10).item(), node.inputs[0]))  # fmt: skip
-log1p = declare("log1p", 1, Rule.FLOAT, np.log1p, math=lambda x: _sympy("log")(1 + x), domain=(-0.8, 4.0),
+log1p = declare("log1p", 1, Rule.FLOAT, np.log1p, math=lambda x: sympy_function("log")(1 + x), domain=(-0.8, 4.0),
                 partial=lambda node, i: divide(1, add(1, node.inputs[0])))  # fmt: skip
 
 
@@ -460,7 +253,7 @@ hypot: Elementwise = declare(
     2,
     Rule.FLOAT,
     np.hypot,
-    math=lambda a, b: _sympy("sqrt")(a**2 + b**2),
+    math=lambda a, b: sympy_function("sqrt")(a**2 + b**2),
     partial=lambda node, i: where(not_equal(node, 0), divide(node.inputs[i], node), 0),
     domain=((0.3, 3.0), (-3.0, -0.3)),
 )
@@ -469,7 +262,7 @@ arctan2 = declare(
     2,
     Rule.FLOAT,
     np.arctan2,
-    math=_sympy("atan2"),
+    math=sympy_function("atan2"),
     partial=_arctan2_partial,
     domain=((0.2, 3.0), (-3.0, 3.0)),
 )
@@ -524,7 +317,7 @@ softplus = declare(
     1,
     Rule.FLOAT,
     lambda x: np.logaddexp(0, x).astype(np.asarray(x).dtype),
-    math=lambda x: _sympy("log")(1 + _sympy("exp")(x)),
+    math=lambda x: sympy_function("log")(1 + sympy_function("exp")(x)),
     partial=lambda node, i: expit(node.inputs[0]),
     domain=(-6.0, 6.0),
     doc="log(1 + exp(x)), without overflow.",
@@ -545,7 +338,7 @@ zeta = declare(
     2,
     Rule.FLOAT,
     scipy_special("zeta"),
-    math=_sympy("zeta"),
+    math=sympy_function("zeta"),
     partial=_zeta_partial,
     domain=((1.5, 4.0), (0.5, 6.0)),
     lowering="host",
@@ -594,13 +387,13 @@ def _extremum_partial(larger: bool, operands: Sequence[Node], i: int) -> Gate:
     return Gate(wins_or_ties if tie_is_mine else wins)
 
 
-absolute = declare("absolute", 1, Rule.ANY, np.absolute, math=_sympy("Abs"), partial=_absolute_partial)
+absolute = declare("absolute", 1, Rule.ANY, np.absolute, math=sympy_function("Abs"), partial=_absolute_partial)
 maximum = declare(
     "maximum",
     2,
     Rule.ANY,
     np.maximum,
-    math=_sympy("Max"),
+    math=sympy_function("Max"),
     partial=lambda node, i: _extremum_partial(True, node.inputs, i),
 )
 minimum = declare(
@@ -608,7 +401,7 @@ minimum = declare(
     2,
     Rule.ANY,
     np.minimum,
-    math=_sympy("Min"),
+    math=sympy_function("Min"),
     partial=lambda node, i: _extremum_partial(False, node.inputs, i),
 )
 
@@ -626,12 +419,12 @@ relu = declare(
     1,
     Rule.NUMBER,
     lambda x: np.maximum(x, np.zeros((), np.asarray(x).dtype)),
-    math=lambda x: _sympy("Max")(x, 0),
+    math=lambda x: sympy_function("Max")(x, 0),
     partial=_relu_partial,
 )
-sign = declare("sign", 1, Rule.NUMBER, np.sign, math=_sympy("sign"), partial=Constant(connected=True))
-floor = declare("floor", 1, Rule.ANY, np.floor, math=_sympy("floor"), partial=Constant(connected=True))
-ceil = declare("ceil", 1, Rule.ANY, np.ceil, math=_sympy("ceiling"), partial=Constant(connected=True))
+sign = declare("sign", 1, Rule.NUMBER, np.sign, math=sympy_function("sign"), partial=Constant(connected=True))
+floor = declare("floor", 1, Rule.ANY, np.floor, math=sympy_function("floor"), partial=Constant(connected=True))
+ceil = declare("ceil", 1, Rule.ANY, np.ceil, math=sympy_function("ceiling"), partial=Constant(connected=True))
 rint = declare("rint", 1, Rule.FLOAT, np.rint, partial=Constant(connected=True))
 trunc = declare("trunc", 1, Rule.ANY, np.trunc, partial=Constant(connected=True))
 
@@ -645,7 +438,7 @@ remainder = declare(
     2,
     Rule.NUMBER,
     np.remainder,
-    math=_sympy("Mod"),
+    math=sympy_function("Mod"),
     partial=_remainder_partial,
     domain=((0.2, 5.0), (1.1, 2.9)),
 )
@@ -660,18 +453,20 @@ floor_divide: Elementwise = declare(
 )
 
 # -- comparisons and logic ------------------------------------------------------------------------------------------
-less = declare("less", 2, Rule.COMPARE, np.less, math=_sympy("StrictLessThan"), partial=Constant())
-less_equal = declare("less_equal", 2, Rule.COMPARE, np.less_equal, math=_sympy("LessThan"), partial=Constant())
-greater = declare("greater", 2, Rule.COMPARE, np.greater, math=_sympy("StrictGreaterThan"), partial=Constant())
+less = declare("less", 2, Rule.COMPARE, np.less, math=sympy_function("StrictLessThan"), partial=Constant())
+less_equal = declare("less_equal", 2, Rule.COMPARE, np.less_equal, math=sympy_function("LessThan"), partial=Constant())
+greater = declare("greater", 2, Rule.COMPARE, np.greater, math=sympy_function("StrictGreaterThan"), partial=Constant())
 greater_equal = declare(
-    "greater_equal", 2, Rule.COMPARE, np.greater_equal, math=_sympy("GreaterThan"), partial=Constant()
+    "greater_equal", 2, Rule.COMPARE, np.greater_equal, math=sympy_function("GreaterThan"), partial=Constant()
 )
-equal = declare("equal", 2, Rule.COMPARE, np.equal, math=_sympy("Eq"), partial=Constant())
-not_equal: Elementwise = declare("not_equal", 2, Rule.COMPARE, np.not_equal, math=_sympy("Ne"), partial=Constant())
-logical_and = declare("logical_and", 2, Rule.LOGICAL, np.logical_and, math=_sympy("And"), partial=Constant())
-logical_or = declare("logical_or", 2, Rule.LOGICAL, np.logical_or, math=_sympy("Or"), partial=Constant())
-logical_xor = declare("logical_xor", 2, Rule.LOGICAL, np.logical_xor, math=_sympy("Xor"), partial=Constant())
-logical_not = declare("logical_not", 1, Rule.LOGICAL, np.logical_not, math=_sympy("Not"), partial=Constant())
+equal = declare("equal", 2, Rule.COMPARE, np.equal, math=sympy_function("Eq"), partial=Constant())
+not_equal: Elementwise = declare(
+    "not_equal", 2, Rule.COMPARE, np.not_equal, math=sympy_function("Ne"), partial=Constant()
+)
+logical_and = declare("logical_and", 2, Rule.LOGICAL, np.logical_and, math=sympy_function("And"), partial=Constant())
+logical_or = declare("logical_or", 2, Rule.LOGICAL, np.logical_or, math=sympy_function("Or"), partial=Constant())
+logical_xor = declare("logical_xor", 2, Rule.LOGICAL, np.logical_xor, math=sympy_function("Xor"), partial=Constant())
+logical_not = declare("logical_not", 1, Rule.LOGICAL, np.logical_not, math=sympy_function("Not"), partial=Constant())
 isnan = declare("isnan", 1, Rule.COMPARE, np.isnan, partial=Constant())
 isfinite = declare("isfinite", 1, Rule.COMPARE, np.isfinite, partial=Constant())
 isinf = declare("isinf", 1, Rule.COMPARE, np.isinf, partial=Constant())

@@ -11,11 +11,9 @@ from typing import Any, NamedTuple
 
 from symgrad.node import Node
 from symgrad.opdef import Constant
+from symgrad.ops.declaring import Rule, declare, scipy_special, sympy_function
 from symgrad.ops.elementwise import (
-    Rule,
-    _sympy,
     add,
-    declare,
     digamma,
     divide,
     equal,
@@ -37,7 +35,6 @@ from symgrad.ops.elementwise import (
     minimum,
     multiply,
     remainder,
-    scipy_special,
     square,
     subtract,
     where,
@@ -56,7 +53,7 @@ def _gammasgn(inputs: tuple[Node, ...], attrs: Any) -> Any:
     return where(isnan(x), x, where(less(x, 0), negative_ones, copysign(1.0, x)))
 
 
-gamma = declare("gamma", 1, Rule.FLOAT, scipy_special("gamma"), math=_sympy("gamma"), domain=(0.5, 5.0),
+gamma = declare("gamma", 1, Rule.FLOAT, scipy_special("gamma"), math=sympy_function("gamma"), domain=(0.5, 5.0),
                 partial=lambda node, i: multiply(node, digamma(node.inputs[0])), lowering="libm")  # fmt: skip
 gammasgn = declare("gammasgn", 1, Rule.FLOAT, scipy_special("gammasgn"), partial=Constant(connected=True),
                    define=_gammasgn, doc="The sign of the gamma function.")  # fmt: skip
@@ -153,7 +150,7 @@ beta = declare(
     2,
     Rule.FLOAT,
     scipy_special("beta"),
-    math=lambda a, b: _sympy("exp")(_betaln_math(a, b)),
+    math=lambda a, b: sympy_function("exp")(_betaln_math(a, b)),
     partial=lambda node, i: multiply(node, _digamma_difference(node, i)),
     define=_beta,
     domain=(0.5, 6.0),

@@ -18,12 +18,10 @@ from symgrad.errors import DTypeError
 from symgrad.node import Node, apply
 from symgrad.opdef import Constant, Defined, Gate, Kind, Linear, OpDef, Sample, register
 from symgrad.ops import coerce
+from symgrad.ops.declaring import Elementwise, Rule, declare
 from symgrad.ops.elementwise import (
-    Elementwise,
-    Rule,
     absolute,
     cast,
-    declare,
     divide,
     equal,
     expit,

@@ -18,6 +18,7 @@ from symgrad.errors import DTypeError, ShapeError
 from symgrad.node import Node, apply
 from symgrad.opdef import Constant, Derivative, Kind, Linear, OpDef, Pair, Sample, register
 from symgrad.ops import coerce, elementwise
+from symgrad.ops.declaring import as_bool
 from symgrad.ops.structure import AxesAttrs, broadcast_to, expand_dims
 from symgrad.provenance import user_line
 from symgrad.types import BOOL, INT64, TensorType
@@ -212,12 +213,12 @@ def min_(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 def any_(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Whether any element is true, over axes."""
-    return _build(ANY, elementwise.as_bool(coerce.as_node(x)), axis, keepdims)
+    return _build(ANY, as_bool(coerce.as_node(x)), axis, keepdims)
 
 
 def all_(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Whether all elements are true, over axes."""
-    return _build(ALL, elementwise.as_bool(coerce.as_node(x)), axis, keepdims)
+    return _build(ALL, as_bool(coerce.as_node(x)), axis, keepdims)
 
 
 # -- defined reductions ---------------------------------------------------------------------------------------------

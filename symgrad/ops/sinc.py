@@ -16,7 +16,7 @@ import numpy as np
 from symgrad.node import Node, apply
 from symgrad.opdef import Defined, Kind, OpDef, Partials, Sample, register
 from symgrad.ops import elementwise as e
-from symgrad.ops.elementwise import Rule, declare
+from symgrad.ops.declaring import Rule, declare, floats_only
 
 __all__ = ["SincAttrs", "sinc"]
 
@@ -73,7 +73,7 @@ SINC = register(
     OpDef(
         name="sinc_derivative",
         kind=Kind.ELEMENTWISE,
-        infer=e.floats_only("sinc_derivative"),
+        infer=floats_only("sinc_derivative"),
         evaluate=lambda attrs, x: np.asarray(_formula(x, attrs.order, np)),
         derivative=Partials(lambda node, i: _derivative(node.inputs[0], node.attrs.order + 1)),
         samples=_samples,

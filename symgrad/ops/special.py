@@ -13,14 +13,11 @@ import numpy as np
 
 from symgrad.node import Node
 from symgrad.opdef import Gate
+from symgrad.ops.declaring import Elementwise, Rule, declare, scipy_special, sympy_function
 from symgrad.ops.elementwise import (
-    Elementwise,
-    Rule,
-    _sympy,
     absolute,
     add,
     arctanh,
-    declare,
     divide,
     equal,
     exp,
@@ -37,7 +34,6 @@ from symgrad.ops.elementwise import (
     logical_or,
     multiply,
     negative,
-    scipy_special,
     softplus,
     square,
     subtract,
@@ -143,9 +139,9 @@ def _ndtri_math(p: Any) -> Any:
     return sympy.sqrt(2) * sympy.erfinv(2 * p - 1)
 
 
-erfinv = declare("erfinv", 1, Rule.FLOAT, scipy_special("erfinv"), math=_sympy("erfinv"), domain=(-0.9, 0.9),
+erfinv = declare("erfinv", 1, Rule.FLOAT, scipy_special("erfinv"), math=sympy_function("erfinv"), domain=(-0.9, 0.9),
                  partial=_inverse(_SQRT_PI / 2, 1.0))  # fmt: skip
-erfcinv = declare("erfcinv", 1, Rule.FLOAT, scipy_special("erfcinv"), math=_sympy("erfcinv"), domain=(0.1, 1.9),
+erfcinv = declare("erfcinv", 1, Rule.FLOAT, scipy_special("erfcinv"), math=sympy_function("erfcinv"), domain=(0.1, 1.9),
                   partial=_inverse(-_SQRT_PI / 2, 1.0))  # fmt: skip
 ndtri = declare("ndtri", 1, Rule.FLOAT, scipy_special("ndtri"), math=_ndtri_math, domain=(0.05, 0.95),
                 partial=_inverse(_SQRT_2PI, 0.5), doc="The inverse of ndtr.")  # fmt: skip

@@ -14,7 +14,7 @@ from runners import both_floats, both_ways, close, interpreted
 import symgrad as sg
 from symgrad.errors import DTypeError, GradientError, ShapeError, SymgradError, UnconnectedGradientError
 from symgrad.node import topological
-from symgrad.ops.elementwise import ELEMENTWISE
+from symgrad.ops.declaring import ELEMENTWISE
 
 
 def here() -> int:

@@ -19,7 +19,7 @@ import symgrad as sg
 import symgrad.scipy.special
 from symgrad.errors import DTypeError, TraceError
 from symgrad.interp import evaluate
-from symgrad.ops.elementwise import ELEMENTWISE
+from symgrad.ops.declaring import ELEMENTWISE
 from symgrad.types import DTYPES
 
 UFUNCS = {f.__name__: f for f in vars(np).values() if isinstance(f, np.ufunc)}
