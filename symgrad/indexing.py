@@ -15,8 +15,8 @@ from symgrad import dims, ops, types
 from symgrad.dims import Dim, Size
 from symgrad.errors import DTypeError, KernelIndexError, ShapeError, TraceError
 from symgrad.node import Node
+from symgrad.ops.boxes import Box, Pick, Range, is_whole
 from symgrad.ops.coerce import shape_text
-from symgrad.ops.structure import Box, Pick, Range, is_whole
 from symgrad.provenance import user_line
 from symgrad.types import Shape
 

@@ -16,9 +16,9 @@ from symgrad import dims
 from symgrad.dims import Dim, Size
 from symgrad.indexing import slice_range
 from symgrad.node import Node, topological
+from symgrad.ops.boxes import Box, Pick, Range
 from symgrad.ops.contraction import subscripts
 from symgrad.ops.source import is_placeholder
-from symgrad.ops.structure import Box, Pick, Range
 from symgrad.types import same_shape
 
 __all__ = ["Piece", "Writer", "box_text", "of_user", "summary", "text"]

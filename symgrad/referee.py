@@ -172,7 +172,7 @@ def _cast(value: Any, dtype: Any) -> Any:
 
 
 def _place(attrs: Any, args: list[Any]) -> Any:
-    from symgrad.ops.structure import python_index
+    from symgrad.ops.boxes import python_index
 
     out = _as_object(np.zeros(attrs.shape))
     for box, part in zip(attrs.boxes, args, strict=True):

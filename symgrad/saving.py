@@ -23,10 +23,10 @@ from symgrad.dims import rebuild as rebuild_dim
 from symgrad.errors import SymgradError
 from symgrad.node import Node, apply, topological
 from symgrad.opdef import Kind, lookup
+from symgrad.ops.boxes import Pick, Range
 from symgrad.ops.control import Closed
 from symgrad.ops.convolution import Span
 from symgrad.ops.source import PARAMETER, Literal
-from symgrad.ops.structure import Pick, Range
 from symgrad.ops.windows import Window
 from symgrad.types import TensorType
 from symgrad.verify import verify

@@ -13,8 +13,8 @@ from symgrad import ops
 from symgrad.errors import TraceError
 from symgrad.node import Node, topological
 from symgrad.ops import scalar
+from symgrad.ops.boxes import Pick
 from symgrad.ops.source import is_placeholder
-from symgrad.ops.structure import Pick
 
 __all__ = ["from_sympy", "to_sympy"]
 

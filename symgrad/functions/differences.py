@@ -10,8 +10,8 @@ import numpy as np
 from symgrad import ops, types
 from symgrad.errors import ShapeError
 from symgrad.functions.axes import along, axis_of, float_node, long_enough
+from symgrad.ops.boxes import Range, whole
 from symgrad.ops.coerce import normalize_axes, shape_text
-from symgrad.ops.structure import Range, whole
 from symgrad.provenance import user_line
 
 __all__ = [

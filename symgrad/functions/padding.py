@@ -17,7 +17,7 @@ from symgrad.errors import ShapeError, TraceError
 from symgrad.functions.axes import along, float_node
 from symgrad.functions.quantiles import median
 from symgrad.node import Node
-from symgrad.ops.structure import Range
+from symgrad.ops.boxes import Range
 from symgrad.provenance import user_line
 
 __all__ = ["pad"]

@@ -113,6 +113,7 @@ from symgrad.ops.reduction import max_ as max
 from symgrad.ops.reduction import min_ as min
 from symgrad.ops.reduction import sum_ as sum
 from symgrad.ops.running import cummax, cummin, cumprod, cumsum, recurrence
+from symgrad.ops.shapes import assert_shape, broadcast_to, expand_dims, full_of, reshape, squeeze, transpose, zeros_like
 from symgrad.ops.sinc import sinc
 from symgrad.ops.singular import SVDResult, svd, svdvals
 from symgrad.ops.source import basis, constant, dim_value, iota, number, parameter, placeholders, symbol, uniform_value
@@ -131,20 +132,7 @@ from symgrad.ops.special import (
     xlog1py,
     xlogy,
 )
-from symgrad.ops.structure import (
-    assert_shape,
-    broadcast_to,
-    concatenate,
-    expand_dims,
-    full_of,
-    place,
-    reshape,
-    squeeze,
-    stack,
-    transpose,
-    update,
-    zeros_like,
-)
+from symgrad.ops.structure import concatenate, place, stack, update
 from symgrad.ops.structure import slice_ as slice
 from symgrad.ops.summation import total
 from symgrad.ops.systems import solve, solve_triangular

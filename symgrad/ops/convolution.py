@@ -21,10 +21,12 @@ from symgrad.errors import ShapeError
 from symgrad.node import Node, apply
 from symgrad.opdef import Evaluate, Infer, Kind, Linear, OpDef, Sample, register
 from symgrad.ops import elementwise, reduction
+from symgrad.ops.boxes import Range, whole
 from symgrad.ops.coerce import shape_text
 from symgrad.ops.contraction import einsum_labels
 from symgrad.ops.creation import zeros
-from symgrad.ops.structure import Range, expand_dims, place, reshape, slice_, transpose, whole
+from symgrad.ops.shapes import expand_dims, reshape, transpose
+from symgrad.ops.structure import place, slice_
 from symgrad.ops.windows import Window, windows
 from symgrad.provenance import user_line
 from symgrad.types import Shape, TensorType, same_shape

@@ -10,7 +10,7 @@ from symgrad import types
 from symgrad.dims import Dim, Size
 from symgrad.errors import DTypeError, ShapeError
 from symgrad.node import Node
-from symgrad.ops import coerce, elementwise, source, structure
+from symgrad.ops import coerce, elementwise, shapes, source, structure
 from symgrad.provenance import user_line
 from symgrad.types import FLOAT64, INT64
 
@@ -20,7 +20,7 @@ __all__ = ["arange", "array", "eye", "full", "ones", "zeros"]
 def full(shape: Any, value: Any, dtype: Any = None) -> Any:
     """An array of one value."""
     node = coerce.as_node(value, None if dtype is None else types.as_dtype(dtype))
-    return structure.broadcast_to(node, types.as_shape(shape))
+    return shapes.broadcast_to(node, types.as_shape(shape))
 
 
 def zeros(shape: Any, dtype: Any = FLOAT64) -> Any:
@@ -79,7 +79,7 @@ def eye(rows: Size, columns: Size | None = None, k: int = 0, dtype: Any = FLOAT6
     array([[0., 1., 0.],
            [0., 0., 1.]])
     """
-    down = structure.expand_dims(source.iota(rows), 1)
+    down = shapes.expand_dims(source.iota(rows), 1)
     across = source.iota(rows if columns is None else columns)
     return elementwise.cast(elementwise.equal(elementwise.add(down, k) if k else down, across), dtype)
 

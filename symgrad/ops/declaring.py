@@ -17,7 +17,7 @@ from symgrad.errors import DTypeError
 from symgrad.node import Node, apply
 from symgrad.opdef import Derivative, Gate, Infer, Kind, OpDef, Partials, Sample, register
 from symgrad.ops import coerce, scalar, source
-from symgrad.ops.structure import broadcast_to
+from symgrad.ops.shapes import broadcast_to
 from symgrad.provenance import user_line
 from symgrad.types import BOOL, FLOAT64, DType
 

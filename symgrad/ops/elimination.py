@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from symgrad.node import Node
 from symgrad.ops import elementwise
+from symgrad.ops.boxes import Pick, Range, whole
 from symgrad.ops.elementwise import (
     absolute,
     add,
@@ -31,7 +32,8 @@ from symgrad.ops.elementwise import (
     subtract,
     where,
 )
-from symgrad.ops.structure import Pick, Range, expand_dims, full_of, reshape, slice_, stack, whole, zeros_like
+from symgrad.ops.shapes import expand_dims, full_of, reshape, zeros_like
+from symgrad.ops.structure import slice_, stack
 from symgrad.types import TensorType
 
 __all__ = [

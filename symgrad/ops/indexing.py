@@ -18,7 +18,8 @@ from symgrad.errors import ShapeError
 from symgrad.node import Node, apply
 from symgrad.opdef import Kind, Linear, OpDef, Pair, Sample, register
 from symgrad.ops import coerce, source
-from symgrad.ops.structure import AxisAttrs, broadcast_to, expand_dims, transpose, zeros_like
+from symgrad.ops.shapes import broadcast_to, expand_dims, transpose, zeros_like
+from symgrad.ops.structure import AxisAttrs
 from symgrad.types import INT64, Shape, TensorType
 
 __all__ = ["gather", "one_hot", "scatter_add", "scatter_set"]

@@ -23,8 +23,8 @@ from symgrad.ops.callback import CallbackAttrs, host_of
 from symgrad.ops.control import item
 from symgrad.ops.elementwise import absolute, equal, log, multiply, not_equal, sign, where
 from symgrad.ops.indexing import gather
+from symgrad.ops.shapes import expand_dims, squeeze, transpose
 from symgrad.ops.source import iota
-from symgrad.ops.structure import expand_dims, squeeze, transpose
 from symgrad.types import INT32, TensorType
 
 __all__ = [

@@ -19,8 +19,8 @@ from symgrad.ops import elimination, lapack, reduction
 from symgrad.ops.contraction import matmul
 from symgrad.ops.creation import eye
 from symgrad.ops.elementwise import add, greater_equal, multiply, negative, where
+from symgrad.ops.shapes import broadcast_to, expand_dims, full_of, zeros_like
 from symgrad.ops.source import iota
-from symgrad.ops.structure import broadcast_to, expand_dims, full_of, zeros_like
 from symgrad.ops.systems import (
     SOLVE_TRIANGULAR,
     TriangleAttrs,

@@ -17,7 +17,7 @@ from symgrad.errors import ShapeError
 from symgrad.node import Node, apply
 from symgrad.opdef import Constant, Kind, OpDef, Sample, register
 from symgrad.ops import coerce, elementwise, reduction, source
-from symgrad.ops.structure import AxesAttrs, broadcast_to, expand_dims, reshape, transpose
+from symgrad.ops.shapes import AxesAttrs, broadcast_to, expand_dims, reshape, transpose
 from symgrad.provenance import user_line
 from symgrad.types import BOOL, INT64, TensorType
 

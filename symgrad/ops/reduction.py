@@ -19,7 +19,7 @@ from symgrad.node import Node, apply
 from symgrad.opdef import Constant, Derivative, Kind, Linear, OpDef, Pair, Sample, register
 from symgrad.ops import coerce, elementwise
 from symgrad.ops.declaring import as_bool
-from symgrad.ops.structure import AxesAttrs, broadcast_to, expand_dims
+from symgrad.ops.shapes import AxesAttrs, broadcast_to, expand_dims
 from symgrad.provenance import user_line
 from symgrad.types import BOOL, INT64, TensorType
 

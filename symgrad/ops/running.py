@@ -17,7 +17,9 @@ from symgrad.errors import ShapeError
 from symgrad.node import Node, apply
 from symgrad.opdef import Kind, Linear, OpDef, Pair, Sample, register
 from symgrad.ops import coerce, elementwise
-from symgrad.ops.structure import AxisAttrs, Range, broadcast_to, full_of, reshape, slice_, update, whole
+from symgrad.ops.boxes import Range, whole
+from symgrad.ops.shapes import broadcast_to, full_of, reshape
+from symgrad.ops.structure import AxisAttrs, slice_, update
 from symgrad.provenance import user_line
 from symgrad.types import BOOL, INT64, TensorType
 

@@ -20,8 +20,8 @@ from symgrad.opdef import Kind, OpDef, Pair, Sample, register
 from symgrad.ops import lapack, reduction
 from symgrad.ops.contraction import matmul
 from symgrad.ops.elementwise import add, divide, equal, masked_multiply, multiply, subtract, where
+from symgrad.ops.shapes import expand_dims, zeros_like
 from symgrad.ops.source import iota
-from symgrad.ops.structure import expand_dims, zeros_like
 from symgrad.ops.systems import MatrixError, float_nodes, is_empty, swapped
 from symgrad.provenance import user_line
 from symgrad.types import TensorType

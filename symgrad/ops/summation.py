@@ -20,7 +20,8 @@ from symgrad.node import Node, apply
 from symgrad.opdef import Infer, Kind, Linear, OpDef, Sample, register
 from symgrad.ops import coerce
 from symgrad.ops.reduction import sum_
-from symgrad.ops.structure import AxisAttrs, broadcast_to, expand_dims, reshape, transpose
+from symgrad.ops.shapes import broadcast_to, expand_dims, reshape, transpose
+from symgrad.ops.structure import AxisAttrs
 from symgrad.provenance import user_line
 from symgrad.types import TensorType
 

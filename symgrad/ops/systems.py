@@ -21,8 +21,8 @@ from symgrad.opdef import Kind, OpDef, Pair, Sample, register
 from symgrad.ops import coerce, elimination, lapack
 from symgrad.ops.contraction import einsum, matmul
 from symgrad.ops.elementwise import greater_equal, negative, subtract, where
+from symgrad.ops.shapes import assert_shape, broadcast_to, expand_dims, reshape, transpose, zeros_like
 from symgrad.ops.source import iota
-from symgrad.ops.structure import assert_shape, broadcast_to, expand_dims, reshape, transpose, zeros_like
 from symgrad.provenance import user_line
 from symgrad.types import TensorType
 

@@ -18,7 +18,9 @@ from symgrad.errors import ShapeError
 from symgrad.node import Node, apply
 from symgrad.opdef import Kind, Linear, OpDef, register
 from symgrad.ops import coerce
-from symgrad.ops.structure import Box, Pick, Range, place, sampler, slice_, whole
+from symgrad.ops.boxes import Box, Pick, Range, whole
+from symgrad.ops.shapes import sampler
+from symgrad.ops.structure import place, slice_
 from symgrad.provenance import user_line
 from symgrad.types import Shape, TensorType
 

@@ -15,7 +15,6 @@ ABOUT_400 = 450  # lines of code: neither documentation nor comments nor empty l
 ABOUT_30 = 60
 FLAT_TABLES = {
     "codegen.mathlib.coefficients",  # numbers
-    "symgrad.ops.structure",  # likewise
 }
 VAGUE = re.compile(r"(^|_)(utils?|helpers?|common|misc|stuff|new|v2|old|tmp)(_|$)")
 LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
