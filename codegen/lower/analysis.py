@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from codegen.lower.access import contraction_labels
@@ -21,7 +21,7 @@ from symgrad.ops.contraction import label_sizes
 from symgrad.ops.structure import Box
 from symgrad.types import is_tuple, same_shape
 
-__all__ = ["Facts", "analyse", "largest_written_out", "level_of"]
+__all__ = ["Facts", "analyse", "arrays_among", "largest_written_out", "level_of", "levels_of"]
 
 _REPEAT = 8  # cycles per element from which a value that several nests need is stored
 _TYPICAL = 100  # the size that a dynamic axis is taken for
@@ -29,6 +29,7 @@ _LIMIT = 1_000_000
 _STATEMENTS = 512  # elements of one array that are written out, rather than looped over, at most
 
 Domain = tuple[Size, ...]  # extents of loop axes, sorted
+_NO_LOOPS: Domain = ()
 
 
 class Facts(NamedTuple):
@@ -53,28 +54,44 @@ class Facts(NamedTuple):
         return made if flat else _merged([made, *(self.domains[node] for node in sources)])
 
 
+def arrays_among(order: Sequence[Node]) -> list[Node]:
+    """All nodes but operations on scalars, which need no memory, loop, check or call of their own."""
+    elementwise = Kind.ELEMENTWISE
+    return [node for node in order if node.op.kind is not elementwise or node.type.shape]
+
+
 def analyse(
-    order: Sequence[Node], request: Any, forced: set[Node], arguments: set[Node], is_unrolled: Callable[[Size], bool]
+    order: Sequence[Node],
+    arrays: Sequence[Node],
+    request: Any,
+    forced: set[Node],
+    arguments: set[Node],
+    is_unrolled: Callable[[Size], bool],
 ) -> Facts:
-    """Facts of a graph, given what must be stored."""
+    """Facts of a graph and of the arrays among its nodes, given what must be stored."""
     more: set[Node] = set()
+    shapes = [kind.shape for kind in {node.type for node in arrays} if not is_tuple(kind)]
+    has_matrices = any(len(shape) > 1 for shape in shapes)
+    has_loops = not all(is_unrolled(size) for shape in shapes for size in shape)
     while True:
         stored = arguments | forced | more
-        facts = Facts(_flat(order, stored), _domains(order, stored, is_unrolled), more, is_unrolled)
-        costs = _costs(order, stored)
-        found = _repeated(order, request, stored, facts, costs) | _shifted(order, stored, is_unrolled, costs)
+        # Long scalar code has neither: then these are the same for all nodes.
+        flat = _flat(order, stored) if has_matrices else dict.fromkeys(order, False)
+        domains = _domains(order, stored, is_unrolled) if has_loops else dict.fromkeys(order, _NO_LOOPS)
+        facts = Facts(flat, domains, more, is_unrolled)
+        found = _repeated(order, request, stored, facts)
+        if has_loops:
+            found |= _shifted(order, stored, is_unrolled)
         if not found:
             return facts
         more |= found
 
 
 # -- what is written out --------------------------------------------------------------------------------------------
-def largest_written_out(order: Sequence[Node], limit: int, is_product: Callable[[Node, int], bool]) -> int:
+def largest_written_out(arrays: Sequence[Node], limit: int, is_product: Callable[[Node, int], bool]) -> int:
     """The largest axis to write out: ``limit``, or less where an array of several such axes would be very long code."""
     seen: set[Any] = set()
-    for node in order:
-        if node.op.kind is Kind.ELEMENTWISE and not node.type.shape:
-            continue
+    for node in arrays:
         if is_tuple(node.type) or is_product(node, limit):
             continue
         shape = node.inputs[0].shape if node.op.kind is Kind.REDUCTION else node.shape
@@ -86,10 +103,10 @@ def largest_written_out(order: Sequence[Node], limit: int, is_product: Callable[
             while math.prod(sizes) > _STATEMENTS:
                 limit = sizes[-1] - 1
                 sizes = [size for size in sizes if size <= limit]
-    return _without_outer_axes(order, seen, limit)
+    return _without_outer_axes(arrays, seen, limit)
 
 
-def _without_outer_axes(order: Sequence[Node], shapes: Iterable[Sequence[Size]], limit: int) -> int:
+def _without_outer_axes(arrays: Sequence[Node], shapes: Iterable[Sequence[Size]], limit: int) -> int:
     """The limit lowered so that axes around matrices are loops, unless elements along such an axis are combined."""
 
     def short(sizes: Iterable[Size]) -> set[int]:
@@ -102,7 +119,7 @@ def _without_outer_axes(order: Sequence[Node], shapes: Iterable[Sequence[Size]],
             outer |= short(shape[: long[-2]])
     if not outer:
         return limit
-    largest = max(short(size for node in order for size in _combined(node)), default=1)
+    largest = max(short(size for node in arrays for size in _combined(node)), default=1)
     return min((size - 1 for size in outer if size > largest), default=limit)
 
 
@@ -200,16 +217,15 @@ def _domains(order: Sequence[Node], stored: set[Node], is_unrolled: Callable[[Si
 
 
 # -- repeated work --------------------------------------------------------------------------------------------------
-def _repeated(
-    order: Sequence[Node], request: Any, stored: set[Node], facts: Facts, costs: dict[Node, int]
-) -> set[Node]:
+def _repeated(order: Sequence[Node], request: Any, stored: set[Node], facts: Facts) -> set[Node]:
     """Expensive values that nests of several kinds would each compute: the last ones that they share."""
-    levels = _levels(order, stored)
+    made = {node for node in order if node in stored and node.inputs}
+    levels = levels_of(order, made)
     pulled: dict[Node, frozenset[Any]] = {}
     none: frozenset[Any] = frozenset()
     for node in [*request.outputs, *(value for _, value in request.updates)]:
         pulled[node] = pulled.get(node, none) | {_nest_key(node, levels, facts)}
-    writers = frozenset(_nest_key(node, levels, facts) for node in order if node in stored and node.inputs)
+    writers = frozenset(_nest_key(node, levels, facts) for node in made)
     if len(writers.union(*pulled.values())) < 2:
         return set()
     users: dict[Node, list[Node]] = {}
@@ -220,6 +236,7 @@ def _repeated(
             if one not in stored:
                 before = pulled.get(one, none)
                 pulled[one] = keys if not before else before if keys <= before else before | keys
+    costs = _costs(order, stored)
     found = set()
     for node in order:
         keys = pulled.get(node, none)
@@ -233,12 +250,11 @@ def _repeated(
     return found
 
 
-def _shifted(
-    order: Sequence[Node], stored: set[Node], is_unrolled: Callable[[Size], bool], costs: dict[Node, int]
-) -> set[Node]:
+def _shifted(order: Sequence[Node], stored: set[Node], is_unrolled: Callable[[Size], bool]) -> set[Node]:
     """Values that one loop would compute several times, as it uses overlapping parts of their array: the last such ones."""
     if not any(node.op.name == "slice" for node in order):
         return set()
+    costs = _costs(order, stored)
     parts: dict[Node, set[Box]] = {}  # of each array, those that are used
     counts: dict[frozenset[Box], int] = {}
     found = set()
@@ -261,12 +277,14 @@ def _shifted(
     return found
 
 
-def _levels(order: Sequence[Node], stored: set[Node]) -> dict[Node, int]:
-    """How many stored arrays lie one behind the other up to each node."""
+def levels_of(order: Sequence[Node], made: Collection[Node]) -> dict[Node, int]:
+    """How many arrays of those that are made and stored lie one behind the other up to each node."""
+    if not made:
+        return dict.fromkeys(order, 0)
     levels: dict[Node, int] = {}
     for node in order:
         level = level_of(node.inputs, levels)
-        levels[node] = level + 1 if node in stored and node.inputs else level
+        levels[node] = level + 1 if node in made else level
     return levels
 
 

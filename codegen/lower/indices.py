@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +10,6 @@ import numpy as np
 from symgrad import dims, types
 from symgrad.dims import Size
 from symgrad.node import Node
-from symgrad.opdef import Kind
 
 __all__ = ["SAME_ELEMENTS", "IndexUse", "check_rounds", "index_uses"]
 
@@ -42,9 +41,9 @@ def index_uses(order: Sequence[Node]) -> list[IndexUse]:
     return list(found.values())
 
 
-def check_rounds(order: Sequence[Node], uses: Sequence[IndexUse]) -> dict[Node, int]:
+def check_rounds(order: Sequence[Node], uses: Sequence[IndexUse], calls: Collection[Node]) -> dict[Node, int]:
     """How many rounds of index checks must come before a node is computed; callbacks keep their order."""
-    if not uses and not any(node.op.kind is Kind.CALLBACK for node in order):
+    if not uses and not calls:
         return dict.fromkeys(order, 0)
     checked = {use.base for use in uses}
     phases: dict[Node, int] = {}
@@ -54,7 +53,7 @@ def check_rounds(order: Sequence[Node], uses: Sequence[IndexUse]) -> dict[Node, 
         for base in map(_base, _indices(node)):
             if base in checked:
                 phase = max(phase, phases[base] + 1)
-        if node.op.kind is Kind.CALLBACK:
+        if node in calls:
             phase = reached = max(phase, reached)
         phases[node] = phase
     return phases

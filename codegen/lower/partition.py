@@ -105,9 +105,10 @@ class _Plan:
         self.request, self.forced = request, set(forced)
         self.needs: list[Node] = []
         self.order = request.nodes()
-        self.limit = analysis.largest_written_out(self.order, LIMIT, is_product)
-        self.calls = {node: k for k, node in enumerate(one for one in self.order if one.op.kind is Kind.CALLBACK)}
-        found = [(call_of(node), node) for node in self.order] if self.calls else []
+        self.arrays = analysis.arrays_among(self.order)
+        self.limit = analysis.largest_written_out(self.arrays, LIMIT, is_product)
+        self.calls = {node: k for k, node in enumerate(one for one in self.arrays if one.op.kind is Kind.CALLBACK)}
+        found = [(call_of(node), node) for node in self.arrays] if self.calls else []
         self.call_results = {(call, result_position(node)): node for call, node in found if call is not None}
         self.last_call = 0  # the level of the last stateful callback
         self.buffers: list[Buffer] = []
@@ -120,9 +121,10 @@ class _Plan:
     def lowered(self) -> Lowered | None:
         """The program; None where nests need more arrays."""
         self._place_arguments()
-        self.uses = index_uses(self.order)
+        self.uses = index_uses(self.arrays)
         self._choose()
-        self.facts = analysis.analyse(self.order, self.request, self.forced, set(self.stored), self.is_unrolled)
+        arguments = set(self.stored)
+        self.facts = analysis.analyse(self.order, self.arrays, self.request, self.forced, arguments, self.is_unrolled)
         self.forced |= self.facts.forced
         self.phase = self._phases()
         self._place_stored()
@@ -161,7 +163,7 @@ class _Plan:
     def _choose(self) -> None:
         """Arrays that must be in memory, whatever they cost."""
         known = {**self.stored, **{node: Stored(None, 0, row_major(node.shape)) for node in self.forced}}
-        for node in self.order:
+        for node in self.arrays:
             if node in self.stored:
                 continue
             if node in self.calls:
@@ -205,7 +207,7 @@ class _Plan:
     def _phases(self) -> dict[Node, int]:
         """What callbacks and indices to be checked are computed from, in rounds; what the report is; and the rest."""
         check = self.request.check
-        rounds = check_rounds(self.order, self.uses)
+        rounds = check_rounds(self.order, self.uses, self.calls)
         early = topological([*(use.base for use in self.uses), *self.calls, *self.call_results.values()])
         self.report = 1 + max((rounds[node] for node in early), default=0)
         self.last = self.report + 1
@@ -226,7 +228,7 @@ class _Plan:
         for node in self.order:
             if node in self.forced and node not in self.stored:
                 self.stored[node] = self._place_one(node)
-        for node in self.order:
+        for node in self.arrays:
             if node.op.name == "gather" and node.inputs[0] not in self.stored:
                 view = as_view(node.inputs[0], self.stored)
                 if view is not None:
@@ -240,16 +242,14 @@ class _Plan:
     # -- tasks -----------------------------------------------------------------------------------------------------
     def _tasks(self) -> list[_Task]:
         """Every step of every stored array and result, with its level."""
-        levels: dict[Node, int] = {}
         tasks: list[_Task] = []
-        self.levels = levels
-        for node in self.order:
+        levels = self.levels = dict.fromkeys(self.order, 0)
+        written = {node for node in self.forced if node.op.name != "constant" and call_of(node) is None}
+        for node in self.order if written or self.calls else ():
             if node in self.calls:
                 levels[node] = self._call_task(node, tasks)
-            elif node in self.forced and node.op.name != "constant" and call_of(node) is None:
+            elif node in written:
                 levels[node] = self._store_tasks(node, tasks)
-            elif node in self.stored and node not in self.forced and not node.inputs:
-                levels[node] = 0
             else:
                 levels[node] = analysis.level_of(node.inputs, levels)
         self._result_tasks(tasks)
@@ -400,7 +400,7 @@ class _Plan:
     def _guards(self) -> list[Guard]:
         """Sizes that were assumed equal."""
         made = []
-        for node in self.order:
+        for node in self.arrays:
             if node.op.name == "assert_shape":
                 for a, b in zip(node.inputs[0].shape, node.shape, strict=True):
                     if not types.same_shape((a,), (b,)):

@@ -7,14 +7,14 @@ simplification that the rewrite rules have not made already.  What needs more th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any, NamedTuple
 
 from codegen.lower.access import Scalarizer
 from codegen.lower.forms import Index
-from codegen.lower.instances import Instance, halving, value_of
+from codegen.lower.instances import halving, value_of
 from codegen.lower.loopir import Buffer, Const, Let, Load, Store, offset_of
-from symgrad.node import Node, topological
+from symgrad.node import Node
 from symgrad.opdef import Kind
 from symgrad.types import DType
 
@@ -39,22 +39,9 @@ def straight_line(stores: Sequence[ScalarStore], scalarizer: Scalarizer) -> tupl
     """The statements that make the stores; None where a scalar is not simply a load, a number or an operation."""
     if not all(isinstance(store.offset, int) for store in stores):
         return None
-    stored = scalarizer.stored
-    targets = {one.target for one in stores}
-
-    def is_leaf(node: Node) -> bool:
-        return node.op.kind is not Kind.ELEMENTWISE or (node in stored and node not in targets)
-
-    made = _Statements()
-    for node in topological([node for one in stores for node in one.source], is_leaf):
-        if not is_leaf(node):
-            if node.op.name in _MASKED:
-                return None
-            made.operation(node)
-        else:
-            known = node in stored or node.op.name in _SIMPLE
-            if not known or not made.leaf(node, scalarizer.value(node, (), node in targets)):
-                return None
+    made = _Statements(scalarizer, {one.target for one in stores})
+    if not made.compute([node for one in stores for node in one.source]):
+        return None
     for store in stores:
         made.store(store)
     return tuple(made.out)
@@ -63,18 +50,43 @@ def straight_line(stores: Sequence[ScalarStore], scalarizer: Scalarizer) -> tupl
 class _Statements:
     """Statements so far.  Minus signs wait until something cannot absorb them; moving them changes no result."""
 
-    def __init__(self) -> None:
+    def __init__(self, scalarizer: Scalarizer, targets: Set[Node | None]) -> None:
+        self.scalarizer, self.targets = scalarizer, targets
         self.out: list[Any] = []
         self.ids: dict[Node, int] = {}
         self.minus: set[Node] = set()  # nodes that are minus the value of their id
         self.count = 0
+
+    def compute(self, sources: Sequence[Node]) -> bool:
+        """Compute nodes, inputs before users as :func:`symgrad.node.topological` has them; False where one is not simple."""
+        ids, elementwise = self.ids, Kind.ELEMENTWISE
+        stored, targets = self.scalarizer.stored, self.targets
+        opened: set[Node] = set()
+        pending = [*sources]
+        pending.reverse()
+        while pending:
+            node = pending.pop()
+            if node in ids:
+                continue
+            if node in opened:
+                self._operation(node)
+            elif node.op.kind is not elementwise or (node in stored and node not in targets):
+                if not self._leaf(node):
+                    return False
+            elif node.op.name in _MASKED:
+                return False
+            else:
+                opened.add(node)
+                pending.append(node)
+                pending.extend(node.inputs[::-1])
+        return True
 
     def let(self, op: str, args: tuple[int, ...], dtype: DType) -> int:
         self.count += 1
         self.out.append(Let(self.count, op, args, dtype))
         return self.count
 
-    def operation(self, node: Node) -> None:
+    def _operation(self, node: Node) -> None:
         name, inputs, ids = node.op.name, node.inputs, self.ids
         if name == "negative":
             ids[node] = ids[inputs[0]]
@@ -83,7 +95,7 @@ class _Statements:
             return
         if not self.minus.isdisjoint(inputs):
             name, inputs = self._signed(node)
-        ids[node] = self.let(name, tuple([ids[one] for one in inputs]), node.type.dtype)
+        ids[node] = self.let(name, tuple(map(ids.__getitem__, inputs)), node.type.dtype)
 
     def _signed(self, node: Node) -> tuple[str, tuple[Node, ...]]:
         """The operation and operands that make (minus) a node of operands with waiting signs."""
@@ -112,8 +124,11 @@ class _Statements:
             self.ids[node] = self.let("negative", (self.ids[node],), node.type.dtype)
         return self.ids[node]
 
-    def leaf(self, node: Node, found: Instance) -> bool:
+    def _leaf(self, node: Node) -> bool:
         """A load or a number; False for anything else."""
+        if node not in self.scalarizer.stored and node.op.name not in _SIMPLE:
+            return False
+        found = self.scalarizer.value(node, (), node in self.targets)
         own = self.ids[node] = self.count = self.count + 1
         if found.op == "const":
             self.out.append(Const(own, value_of(found), found.dtype))
