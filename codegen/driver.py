@@ -66,10 +66,12 @@ def compile_body(
     check_finite: bool = False,
     fastmath: Set[str] = frozenset({"contract"}),
     threads: int = 1,
+    order: Sequence[Node] = (),
 ) -> Compiled:
     """Compile results of placeholders to machine code; on request it stops where a result is not finite.
 
-    ``threads`` is how many threads a call may use.
+    ``threads`` is how many threads a call may use; ``order`` is the topological order of all that the outputs and the
+    updates' new values are made of, where that is known.
 
     Raises
     ------
@@ -80,7 +82,7 @@ def compile_body(
     with collection_paused():
         wanted = [*outputs, *(value for _, value in updates)]
         check = finite_check(wanted) if check_finite else None
-        order = topological(wanted)
+        order = order or topological(wanted)
         effects = stateful_calls(order)
         checked = check.nodes if check is not None else ()
         values, order = canonical([*wanted, *effects, *checked], order if not checked else (), fastmath)

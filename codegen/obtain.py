@@ -173,6 +173,7 @@ def compile_request(request: CompileRequest, name: str) -> Compiled:
         request.check_finite,
         request.fastmath,
         request.threads,
+        () if request.updates else graph.nodes,
     )
 
 

@@ -125,7 +125,7 @@ def request_for(
     nodes = [_output(leaf, position) for position, leaf in enumerate(leaves)]
     pairs = _updates(updates or ())
     graph = Graph(nodes, [_input(one) for one in inputs])
-    _refuse_free(Graph([*nodes, *(value for _, value in pairs)], graph.inputs))
+    _refuse_free(Graph([*nodes, *(value for _, value in pairs)], graph.inputs) if pairs else graph)
     request = CompileRequest(
         graph,
         pairs,

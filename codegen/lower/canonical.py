@@ -38,7 +38,7 @@ class Canonical(NamedTuple):
     """Outputs ready for lowering, and every node that they are made of, in topological order."""
 
     outputs: list[Any]
-    order: list[Node]
+    order: Sequence[Node]
 
 
 def canonical(outputs: Sequence[Node], order: Sequence[Node] = (), fastmath: Set[str] = frozenset()) -> Canonical:
@@ -50,20 +50,20 @@ def canonical(outputs: Sequence[Node], order: Sequence[Node] = (), fastmath: Set
         order = order or topological(outputs)
         if any(node.context is not None for node in order):
             outputs = _without_context(outputs, order)
-            order = ()
+            order = topological(outputs)
         defined = tuple(op.name for op in REGISTRY.values() if op.define is not None)
         # Definitions come second: a stability rule would turn what a definition spells out back into its name.
         stable, _ = rewrite(outputs, [_FINITE, *EXACT, *STABLE], order=order)
         more = [*_RULES, Rule("definition", defined, _define)]
         wanted = {name for rule in more for name in rule.ops}
-        nodes = topological(stable)
-        if not any(node.op.name in wanted for node in nodes):
+        nodes = order if all(map(is_, stable, outputs)) else topological(stable)
+        if wanted.isdisjoint({node.op.name for node in nodes}):
             return _scaled(stable, nodes, fastmath)
-        made, _ = rewrite(stable, [*EXACT, *more])
+        made, _ = rewrite(stable, [*EXACT, *more], order=nodes)
         return _scaled(made, topological(made), fastmath)
 
 
-def _scaled(outputs: list[Any], order: list[Node], fastmath: Set[str]) -> Canonical:
+def _scaled(outputs: list[Any], order: Sequence[Node], fastmath: Set[str]) -> Canonical:
     """The graph with its numerical factors moved, if that leaves fewer operations: shared ones can become different."""
     if len(order) > _MANY:
         return Canonical(outputs, order)

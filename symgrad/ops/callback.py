@@ -183,7 +183,8 @@ def _refused(host: Host, what: str) -> KernelInputError:
 # -- order ----------------------------------------------------------------------------------------------------------
 def stateful_calls(order: Iterable[Node]) -> list[Node]:
     """The stateful callbacks among the nodes, in the order of their creation."""
-    found = [node for node in order if node.op.kind is Kind.CALLBACK and node.attrs.stateful]
+    callback = Kind.CALLBACK
+    found = [node for node in order if node.op.kind is callback and node.attrs.stateful]
     return sorted(found, key=lambda node: node.attrs.place)
 
 

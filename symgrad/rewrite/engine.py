@@ -76,8 +76,7 @@ def rewrite(
     order = order or topological(outputs)
     if budget is None:
         run.report.budget += 20 * len(order)
-    for node in order:
-        run.settle(node)
+    run.settle(order)
     return [run.rewritten(node) for node in outputs], run.report
 
 
@@ -97,24 +96,37 @@ class _Run:
         self.applied = 0
         self.done: dict[Node, Any] = {}
         self.guarded = False  # whether a node with an override has been met
+        self.asked: dict[tuple[str, ...], list[Rule]] = {}  # by the operations of a node and of its inputs
         self.became: dict[Node, Any] = {}  # nodes under way, and what they were turned into
 
-    def settle(self, node: Node) -> None:
-        """Rewrite one node whose inputs are done: at once where nothing can change, as most nodes."""
-        done = self.done
-        if node in done:
-            return
-        wanted = self.wanted.get(node.op.name, _NOTHING)
-        if wanted is not None and node.context is None:
-            for one in node.inputs:
-                if done[one] is not one or one.op.name in wanted:
-                    break
-            else:
-                done[node] = node
-                return
-        self.rewritten(node)
+    def settle(self, order: Sequence[Node]) -> None:
+        """Rewrite nodes in topological order: at once where nothing can change, as most."""
+        done, every_wanted = self.done, self.wanted
+        for node in order:
+            if node in done:
+                continue
+            wanted = every_wanted.get(node.op.name, _NOTHING)
+            if wanted is not None and node.context is None:
+                for one in node.inputs:
+                    if done[one] is not one or one.op.name in wanted:
+                        break
+                else:
+                    done[node] = node
+                    continue
+            made = self._step(node)
+            if made is not node and made not in done:
+                self._begin(node, made)
+                self.rewritten(made)
+            done.setdefault(node, done.get(made, node))
+
+    def _begin(self, node: Node, made: Node) -> None:
+        """What a rule returned is to be rewritten first."""
+        self.became[node] = made
+        if self.fixed_budget is None:
+            self.report.budget += 20
 
     def rewritten(self, root: Node) -> Any:
+        """What a node becomes."""
         pending = [root]
         while pending:
             node = pending[-1]
@@ -129,10 +141,8 @@ class _Run:
             if made is None:
                 made = self._step(node)
                 if made is not node and made not in self.done and made not in self.became:
-                    self.became[node] = made
-                    if self.fixed_budget is None:
-                        self.report.budget += 20
-                    pending.append(made)  # what a rule returned is rewritten first; then this node is looked at again
+                    self._begin(node, made)
+                    pending.append(made)  # and then this node is looked at again
                     continue
             pending.pop()
             self.done[node] = self.done.get(made, node)  # rules that lead back to a node under way end there
@@ -148,10 +158,7 @@ class _Run:
             self.guarded = True
             return node
         if self.applied < self.report.budget:
-            own = {one.op.name for one in node.inputs}
-            for rule in self.by_op.get(node.op.name, ()):
-                if rule.inputs and own.isdisjoint(rule.inputs):
-                    continue
+            for rule in self._asked(node):
                 made = rule.function(node)
                 if made is not None and made is not node and not (self.guarded and _loses_override(node, made)):
                     self.applied += 1
@@ -159,6 +166,19 @@ class _Run:
                     result: Node = made
                     return result
         return node
+
+    def _asked(self, node: Node) -> Sequence[Rule]:
+        """The rules that look at such a node."""
+        key = (node.op.name, *[one.op.name for one in node.inputs])
+        found = self.asked.get(key)
+        if found is None:
+            found = [
+                rule
+                for rule in self.by_op.get(key[0], ())
+                if not rule.inputs or not set(rule.inputs).isdisjoint(key[1:])
+            ]
+            self.asked[key] = found
+        return found
 
 
 _NOTHING: frozenset[str] = frozenset()

@@ -306,24 +306,24 @@ EXACT: list[Rule] = [
     Rule("a * (2**k * x)", ("multiply",), _merge_factors, _NUMBERS),
     Rule("x / 1", ("divide",), _divide_one, _NUMBERS),
     Rule("x - 0", ("subtract",), _subtract_zero, _NUMBERS),
-    Rule("--x", ("negative", "logical_not"), _double_negation),
+    Rule("--x", ("negative", "logical_not"), _double_negation, ("negative", "logical_not")),
     Rule("a + -b", ("add", "subtract", "multiply"), _negative_operand, ("negative",)),
     Rule("number as head", ("masked_multiply", "zero_multiply"), _masked_by_constant, _NUMBERS),
     Rule("known condition", ("where",), _where_known),
     Rule("x ** constant", ("power",), _power_constant, _NUMBERS),
     Rule("x / 2**k", ("divide",), _divide_by_power_of_two, _NUMBERS),
-    Rule("transpose twice", ("transpose",), _transpose_twice),
+    Rule("transpose twice", ("transpose",), _transpose_twice, ("transpose",)),
     Rule("reshape again", ("reshape",), _reshape_again),
-    Rule("broadcast twice", ("broadcast_to",), _broadcast_twice),
-    Rule("squeeze expanded", ("squeeze", "expand_dims"), _squeeze_expanded),
-    Rule("cast twice", ("cast",), _cast_twice),
-    Rule("slice of structure", ("slice",), _slice_of),
+    Rule("broadcast twice", ("broadcast_to",), _broadcast_twice, ("broadcast_to",)),
+    Rule("squeeze expanded", ("squeeze", "expand_dims"), _squeeze_expanded, ("squeeze", "expand_dims")),
+    Rule("cast twice", ("cast",), _cast_twice, ("cast",)),
+    Rule("slice of structure", ("slice",), _slice_of, ("slice", "stack", "concatenate", "place", "update")),
 ]
 STABLE: list[Rule] = [
-    Rule("log(1 + x)", ("log",), _log_of),
-    Rule("log1p(exp(x))", ("log1p",), _log1p_of),
+    Rule("log(1 + x)", ("log",), _log_of, ("add", "sum")),
+    Rule("log1p(exp(x))", ("log1p",), _log1p_of, ("exp",)),
     Rule("exp(x) - 1", ("subtract",), _exp_minus_one, ("exp",)),
-    Rule("norm(x)**2", ("square",), _square_of_norm),
+    Rule("norm(x)**2", ("square",), _square_of_norm, ("norm",)),
 ]
 
 
