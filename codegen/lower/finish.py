@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from typing import Any
+from typing import Any, NamedTuple
 
 from codegen.lower.arena import stage_uses
 from codegen.lower.blocking import blocked
@@ -122,46 +122,57 @@ def _chunked(program: Program) -> Program:
     return Program(tuple(buffers), tuple(stages))
 
 
+class _Piece(NamedTuple):
+    """Some statements one after the other: at which position each value is made, and each foreign one first used."""
+
+    body: Sequence[Any]
+    made: dict[int, int]
+    used: dict[int, int]
+
+
+def _piece(body: Sequence[Any]) -> _Piece:
+    made = {one.id: k for k, one in enumerate(body) if one.__class__ not in _NAMELESS}
+    used: dict[int, int] = {}
+    for k, one in enumerate(body):
+        for value in one.args if one.__class__ is Let else _values(one):
+            if value not in made and value not in used:
+                used[value] = k
+    return _Piece(body, made, used)
+
+
 def _cut(nest: Nest, buffers: list[Buffer]) -> list[Nest]:
     """Pieces of bounded length; values that a later piece needs travel through a temporary array per element type."""
-    pieces = [nest.body[k : k + CHUNK] for k in range(0, len(nest.body), CHUNK)]
-    made_by: dict[int, Any] = {}  # of the pieces before
-    crossing: dict[int, Offset] = {}
+    pieces = [_piece(nest.body[k : k + CHUNK]) for k in range(0, len(nest.body), CHUNK)]
+    origin = {value: piece.body[k] for piece in pieces for value, k in piece.made.items()}
+    places: dict[int, Load] = {}  # of the values that travel
     rooms: dict[Any, Buffer] = {}
-    counts: dict[Any, int] = {}
     for piece in pieces:
-        for one in piece:
-            for value in _values(one):
-                if value in made_by and value not in crossing and not isinstance(made_by[value], Const):
-                    dtype = _dtype(made_by[value])
-                    crossing[value] = Offset(counts.get(dtype, 0), (), ())
-                    counts[dtype] = counts.get(dtype, 0) + 1
-        made_by.update((one.id, one) for one in piece if one.__class__ not in _NAMELESS)
-    for dtype, count in counts.items():
-        rooms[dtype] = Buffer(f"x{len(buffers)}", dtype, count, "temporary")
-        buffers.append(rooms[dtype])
-    return [Nest(tuple(_joined(piece, made_by, crossing, rooms))) for piece in pieces]
+        for value in piece.used:
+            dtype = _dtype(origin[value])
+            if value not in places and origin[value].__class__ is not Const:
+                if dtype not in rooms:
+                    rooms[dtype] = Buffer(f"x{len(buffers)}", dtype, 0, "temporary")
+                    buffers.append(rooms[dtype])
+                places[value] = Load(value, rooms[dtype], Offset(rooms[dtype].size, (), ()), dtype)
+                rooms[dtype].size += 1
+    return [Nest(_joined(piece, places, origin)) for piece in pieces]
 
 
-def _joined(
-    piece: Sequence[Any], made_by: dict[int, Any], crossing: dict[int, Offset], rooms: dict[Any, Buffer]
-) -> list[Any]:
+def _joined(piece: _Piece, places: dict[int, Load], origin: dict[int, Any]) -> tuple[Any, ...]:
     """A piece that fetches what it needs of earlier ones and stores what later ones need."""
+    added: dict[int, list[Any]] = {}  # in front of the statements at these positions
+    for value, k in piece.made.items():
+        if value in places:
+            added.setdefault(k + 1, []).append(Store(places[value].buffer, places[value].offset, value))
+    for value, k in piece.used.items():
+        added.setdefault(k, []).append(places.get(value, origin[value]))
     out: list[Any] = []
-    known: set[int] = set()
-    for one in piece:
-        for value in _values(one):
-            if value not in known:
-                known.add(value)
-                origin = made_by[value]
-                dtype = _dtype(origin)
-                out.append(origin if isinstance(origin, Const) else Load(value, rooms[dtype], crossing[value], dtype))
-        out.append(one)
-        if one.__class__ not in _NAMELESS:
-            known.add(one.id)
-            if one.id in crossing:
-                out.append(Store(rooms[_dtype(one)], crossing[one.id], one.id))
-    return out
+    done = 0
+    for k in sorted(added):
+        out += piece.body[done:k]
+        out += added[k]
+        done = k
+    return (*out, *piece.body[done:])
 
 
 _NAMELESS = frozenset({Store, Scatter})  # statements without a value
@@ -172,9 +183,6 @@ def _dtype(one: Any) -> Any:
 
 
 def _values(one: Any) -> Sequence[int]:
-    """Values that a statement uses."""
-    if one.__class__ is Let:
-        args: tuple[int, ...] = one.args
-        return args
+    """Values that a statement other than an operation uses."""
     used = [value for value, _ in one.offset.values] if isinstance(one, (Load, Store, Scatter, IndexValue)) else []
     return [*used, one.value] if isinstance(one, (Store, Scatter)) else used

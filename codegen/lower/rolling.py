@@ -53,6 +53,8 @@ def _is_wide(body: Sequence[Any]) -> bool:
             depth[one.id] = own + 1
             if own >= deepest:
                 deepest = own + 1
+                if _WIDTH * deepest > len(body):
+                    return False
     return len(depth) >= _WIDTH * deepest
 
 

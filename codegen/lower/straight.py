@@ -69,12 +69,12 @@ class _Statements:
             if node in ids:
                 continue
             if node in opened:
+                if node.op.name in _MASKED:
+                    return False
                 self._operation(node)
             elif node.op.kind is not elementwise or (node in stored and node not in targets):
                 if not self._leaf(node):
                     return False
-            elif node.op.name in _MASKED:
-                return False
             else:
                 opened.add(node)
                 pending.append(node)
