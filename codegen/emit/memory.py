@@ -57,7 +57,7 @@ class Memory:
 
     def _base(self, buffer: Buffer, offset: Offset) -> Value:
         """The address as far as axes outside the innermost loop determine it."""
-        fixed = tuple((axis, c) for axis, c in offset.axes if axis in self.bound)
+        fixed = tuple([(axis, c) for axis, c in offset.axes if axis in self.bound]) if offset.axes else ()
         dynamic = offset.base if not isinstance(offset.base, int) else 0
         key = (buffer.name, fixed, dynamic)
         found = self.bases.get(key)

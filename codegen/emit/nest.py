@@ -126,17 +126,19 @@ class NestEmitter:
     # -- statements ------------------------------------------------------------------------------------------------
     def block(self, body: Sequence[Any]) -> None:
         """Emit statements in order; stores of rows wait until all their columns are known."""
-        arithmetic = self.f.arithmetic
+        arithmetic, env = self.f.arithmetic, self.env
         with self.memory.block(body):
             for one in body if self.calls_math else with_groups(body):
                 # The four operations on equal types are most of long code: the shortest way for them.
-                if one.__class__ is Let and one.op in _ARITHMETIC:
-                    env = self.env
-                    a, b = env[one.args[0]], env[one.args[1]]
-                    if a.type is b.type and a.type.is_float:
-                        env[one.id] = arithmetic(_ARITHMETIC[one.op], a, b)
-                        continue
+                if one.__class__ is Let:
+                    own, op, args, _ = one
+                    if op in _ARITHMETIC:
+                        a, b = env[args[0]], env[args[1]]
+                        if a.type is b.type and a.type.is_float:
+                            env[own] = arithmetic(_ARITHMETIC[op], a, b)
+                            continue
                 self._statement(one)
+                env = self.env  # which a loop replaces
 
     def _statement(self, one: Any) -> None:
         if isinstance(one, Let):
@@ -354,9 +356,8 @@ class NestEmitter:
 
 def _is_long_straight(body: Sequence[Any]) -> bool:
     """Whether a nest without loops has so many mathematical functions that writing each out would make huge code."""
-    if any(one.__class__ is For for one in body):
-        return False
-    return sum(one.__class__ is Let and one.op in mathlib.SUPPORTED for one in body) > _WRITTEN_OUT
+    functions = [one for one in body if one.__class__ is For or (one.__class__ is Let and one.op in mathlib.SUPPORTED)]
+    return len(functions) > _WRITTEN_OUT and not any(one.__class__ is For for one in functions)
 
 
 def _sizes(body: Sequence[Any]) -> list[Size]:

@@ -205,8 +205,10 @@ class Function:
 
     def arithmetic(self, op: str, a: Value, b: Value) -> Value:
         """``fadd``, ``fsub``, ``fmul`` or ``fdiv`` of two values of one type."""
-        kind = a.type
-        return self.emit(f"{op} {self.flags}{kind.text} {a.text}, {b.text}", kind)
+        self._count += 1  # as emit does: most lines of long code are made here
+        kind, name = a.type, f"%v{self._count}"
+        self.lines.append(f"  {name} = {op} {self.flags}{kind.text} {a.text}, {b.text}")
+        return Value(name, kind)
 
     def _float(self, op: str, a: Any, b: Any) -> Value:
         kind: Type = a.type if isinstance(a, Value) else b.type
