@@ -32,6 +32,7 @@ __all__ = ["NestEmitter", "vector_factor"]
 _LONG_BODY = 1500  # statements beyond which a vector loop has one, masked body
 _SHORT_BODY, _FEW_ROUNDS = 60, 16  # the same where the loop has no more rounds than this, so that compile time counts
 _WRITTEN_OUT = 16  # mathematical functions of scalars in one function of straight-line code
+_CALLED = mathlib.SUPPORTED - {"sqrt"}  # what takes many instructions
 _LIGHT_BODY = 40  # statements up to which a reduction gets four accumulators
 _SLOW = mathlib.SUPPORTED | {"divide"}
 _FEW_SLOW = 3  # slow operations from which the order of instructions matters: one chain's is right as it is
@@ -142,7 +143,7 @@ class NestEmitter:
 
     def _statement(self, one: Any) -> None:
         if isinstance(one, Let):
-            emit = call_operation if self.calls_math and one.op in mathlib.SUPPORTED else emit_operation
+            emit = call_operation if self.calls_math and one.op in _CALLED else emit_operation
             self.env[one.id] = emit(self.f, one.op, [self.env[arg] for arg in one.args], one.dtype)
         elif isinstance(one, Const):
             self.env[one.id] = constant(one.value.item(), value_type(one.dtype, 1))
@@ -356,7 +357,7 @@ class NestEmitter:
 
 def _is_long_straight(body: Sequence[Any]) -> bool:
     """Whether a nest without loops has so many mathematical functions that writing each out would make huge code."""
-    functions = [one for one in body if one.__class__ is For or (one.__class__ is Let and one.op in mathlib.SUPPORTED)]
+    functions = [one for one in body if one.__class__ is For or (one.__class__ is Let and one.op in _CALLED)]
     return len(functions) > _WRITTEN_OUT and not any(one.__class__ is For for one in functions)
 
 

@@ -69,6 +69,18 @@ def test_functions_of_long_code_are_written_once():
     assert float(sg.compile(value, [x])(0.7)) == pytest.approx(want, rel=1e-13)
 
 
+def test_square_roots_are_instructions_however_many():
+    value = INPUTS[0]
+    for k in range(40):
+        value = np.sqrt(value * value + 1.0 + k)
+    compiled = compile_body([value], INPUTS[:1], [], [], "roots", native())
+    assert "@math_" not in compiled.text
+    want = 0.7
+    for k in range(40):
+        want = math.sqrt(want * want + 1.0 + k)
+    assert float(sg.compile(value, INPUTS[:1])(0.7)) == pytest.approx(want, rel=1e-13)
+
+
 def test_few_functions_are_written_out():
     compiled = compile_body([np.sin(INPUTS[0]) * np.exp(INPUTS[1])], INPUTS[:2], [], [], "few", native())
     assert "@math_" not in compiled.text
