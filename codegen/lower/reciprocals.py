@@ -83,14 +83,20 @@ class _Shared:
                     out.append(one._replace(op="multiply", args=(head, reciprocal)))
                     out += self._reciprocal(one.id)
                 continue
-            elif one.__class__ is Let:
-                one = one._replace(args=tuple(map(self._now, one.args)))
-            elif one.__class__ is Store or one.__class__ is Scatter:
-                one = one._replace(value=self._now(one.value))
+            else:
+                one = self._renamed(one)
             out.append(one)
-            if hasattr(one, "id"):
+            if hasattr(one, "id") and one.id in self.dtypes:
                 out += self._reciprocal(one.id)
         return out
+
+    def _renamed(self, one: Any) -> Any:
+        """A statement that uses what stands for its operands now."""
+        if one.__class__ is Let and not self.same.keys().isdisjoint(one.args):
+            return one._replace(args=tuple(map(self._now, one.args)))
+        if one.__class__ is Store or one.__class__ is Scatter:
+            return one._replace(value=self._now(one.value))
+        return one
 
     def _now(self, value: int) -> int:
         """The value that stands for another: a reciprocal for one over its divisor."""

@@ -92,10 +92,15 @@ class Repetition:
         """How often a value's operands went from rare values to common ones: within a level, loops come first."""
         level: dict[int, int] = {}
         for one in self.lets:
-            here = one.id in chosen
-            level[one.id] = max(
-                (level[arg] + (here and arg not in chosen) for arg in one.args if arg in level), default=0
-            )
+            highest, here = 0, one.id in chosen
+            for arg in one.args:
+                own = level.get(arg)
+                if own is not None:
+                    if here and arg not in chosen:
+                        own += 1
+                    if own > highest:
+                        highest = own
+            level[one.id] = highest
         return level
 
     def _grouped(self, chosen: set[int]) -> list[Group]:
@@ -116,16 +121,20 @@ class Repetition:
         uses: dict[int, list[tuple[int, int]]] = defaultdict(list)
         for one in self.lets:
             if one.id in chosen:
-                inside = [height[arg] for arg in one.args if arg in height and whole[arg] == whole[one.id]]
-                height[one.id] = 1 + max(inside, default=0)
+                piece, below = whole[one.id], 0
+                for arg in one.args:
+                    if whole.get(arg) == piece and height[arg] > below:
+                        below = height[arg]
+                height[one.id] = below + 1
         rank = {}
         for position in range(len(self.lets) - 1, -1, -1):
             one = self.lets[position]
             if one.id in chosen:
+                piece = whole[one.id]
                 purpose = self._kind((self.colour[one.id], *sorted(uses[one.id])))
                 rank[one.id] = (height[one.id], purpose, position)
                 for slot, arg in enumerate(self.arguments(one)):
-                    if arg in chosen and whole[arg] == whole[one.id]:
+                    if whole.get(arg) == piece:
                         uses[arg].append((purpose, slot))
         return rank
 
@@ -135,7 +144,7 @@ class Repetition:
         made = []
         for value in own:
             one = self.made_by[value]
-            inside = [slot.get(arg, -1 - self._leaf_kind(arg)) for arg in self.arguments(one)]
+            inside = [slot[arg] if arg in slot else -1 - self._leaf_kind(arg) for arg in self.arguments(one)]
             made.append((one.op, one.dtype.char, *inside))
         return tuple(made)
 

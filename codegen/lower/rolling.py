@@ -8,6 +8,7 @@ values that depend on it start over on the next level.  Every value is computed 
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -81,7 +82,8 @@ class _Roller:
         self.stores = [one for one in body if one.__class__ is Store]
         self.repetition = Repetition(body, self.made_by, self.lets)
         self.count = max(self.made_by, default=0)
-        self.uses = Counter(arg for one in self.lets for arg in one.args) + Counter(one.value for one in self.stores)
+        self.uses = Counter(itertools.chain.from_iterable([one.args for one in self.lets]))
+        self.uses.update([one.value for one in self.stores])
         self.only_store: dict[int, Store] = {one.value: one for one in self.stores if self.uses[one.value] == 1}
         self.target: dict[int, tuple[int, Any]] = {
             value: (one.buffer.position, one.offset.base) for value, one in self.only_store.items()
