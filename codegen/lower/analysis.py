@@ -23,6 +23,7 @@ from symgrad.types import is_tuple, same_shape
 
 __all__ = ["Facts", "analyse", "arrays_among", "largest_written_out", "level_of", "levels_of"]
 
+_ELEMENTWISE = Kind.ELEMENTWISE  # to find a member takes Python 3.11 longer than the rest of a test
 _REPEAT = 8  # cycles per element from which a value that several nests need is stored
 _TYPICAL = 100  # the size that a dynamic axis is taken for
 _LIMIT = 1_000_000
@@ -56,8 +57,7 @@ class Facts(NamedTuple):
 
 def arrays_among(order: Sequence[Node]) -> list[Node]:
     """All nodes but operations on scalars, which need no memory, loop, check or call of their own."""
-    elementwise = Kind.ELEMENTWISE
-    return [node for node in order if node.op.kind is not elementwise or node.type.shape]
+    return [node for node in order if node.op.kind is not _ELEMENTWISE or node.type.shape]
 
 
 def analyse(
@@ -150,7 +150,7 @@ _ALIKE = {
 def _flat(order: Sequence[Node], stored: set[Node]) -> dict[Node, bool]:
     flat: dict[Node, bool] = {}
     for node in order:
-        if node.op.kind is Kind.ELEMENTWISE:
+        if node.op.kind is _ELEMENTWISE:
             for one in node.inputs:
                 if not flat[one] and one not in stored:
                     flat[node] = False
@@ -201,7 +201,7 @@ def _domains(order: Sequence[Node], stored: set[Node], is_unrolled: Callable[[Si
         own = shapes.get(shape)
         if own is None:
             own = shapes[shape] = _loops(shape, is_unrolled)
-        if node.op.kind is Kind.ELEMENTWISE:
+        if node.op.kind is _ELEMENTWISE:
             for one in node.inputs:
                 if made[one] is not own and one not in stored:
                     own = _merged([own, made[one]])
@@ -309,7 +309,7 @@ def _costs(order: Sequence[Node], stored: set[Node]) -> dict[Node, int]:
     costs: dict[Node, int] = {}
     for node in order:
         inside = sum(0 if one in stored else costs[one] for one in node.inputs)
-        own = COST.get(node.op.name, 1) if node.op.kind is Kind.ELEMENTWISE else 0
+        own = COST.get(node.op.name, 1) if node.op.kind is _ELEMENTWISE else 0
         costs[node] = min(own + inside * _repeats(node), _LIMIT) if node.op.kind is not Kind.CONTRACTION else _LIMIT
         if node.op.kind is Kind.REDUCTION:
             costs[node] = min(costs[node] + _repeats(node), _LIMIT)
