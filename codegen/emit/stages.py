@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from codegen.emit.finite import emit_is_finite
 from codegen.gemm import Product as Kernel
-from codegen.gemm import emit_product, workspace_bytes
+from codegen.gemm import emit_product, with_useful_bands, workspace_bytes
 from codegen.llvm.builder import Function, Int
 from codegen.llvm.types import BOOL, I32, I64, POINTER, Type, Value, constant
 from codegen.lower.loopir import Call, Check, Copy, Fill, Product, View
@@ -24,6 +25,8 @@ __all__ = [
 ]
 
 SizeOf = Callable[[Size], Int]
+
+_BEYOND = 1 << 40  # more diagonals than any matrix has
 
 
 def emit_fill(f: Function, stage: Fill, pointer: Value, size_of: SizeOf) -> None:
@@ -108,14 +111,14 @@ def _scan_dense(f: Function, start: Value, count: Int, element: Type, low: Value
 
 
 # -- products -------------------------------------------------------------------------------------------------------
-def product_kernel(stage: Product) -> Kernel:
+def product_kernel(stage: Product, target: Target) -> Kernel:
     """The matrix-product kernel that a stage needs."""
 
     def static(size: Size) -> int | None:
         return size if isinstance(size, int) else None
 
     a, b, c = (view.strides[len(stage.batch) :] for view in (stage.a, stage.b, stage.c))
-    return Kernel(
+    kernel = Kernel(
         element=element_type(stage.c.buffer.dtype),
         m=static(stage.m),
         n=static(stage.n),
@@ -124,32 +127,40 @@ def product_kernel(stage: Product) -> Kernel:
         b_strides=(static(b[0]), static(b[1])),
         c_row=static(c[0]),
         accumulate=stage.accumulate,
+        a_band=stage.a_band if any(_is(stride, 1) for stride in b) else None,  # of the other operand, rows are read
+        b_band=stage.b_band if any(_is(stride, 1) for stride in a) else None,
+        c_band=stage.c_band,
     )
+    return with_useful_bands(kernel, target)
 
 
 def product_workspace(stage: Product, target: Target) -> int:
     """Bytes of scratch memory that a product needs."""
-    return int(workspace_bytes(product_kernel(stage), target))
+    return int(workspace_bytes(product_kernel(stage, target), target))
 
 
 def emit_product_stage(
     f: Function, stage: Product, pointers: Mapping[str, Value], size_of: SizeOf, work: Value
 ) -> None:
     """The product, once for each index of the loops around it."""
-    name = emit_product(f.module, product_kernel(stage))
+    kernel = product_kernel(stage, f.target)
+    name = emit_product(f.module, kernel)
     views = (stage.a, stage.b, stage.c)
     starts = [f.gep(pointers[view.buffer.name], size_of(view.base), element_type(view.buffer.dtype)) for view in views]
     outer = len(stage.batch)
+    numbers = [stage.m, stage.n, stage.k, *stage.a.strides[outer:], *stage.b.strides[outer:], stage.c.strides[outer]]
+    factors = [view for view, zeros in ((stage.a, kernel.b_band), (stage.b, kernel.a_band)) if zeros is not None]
+    fixed = all(_is(stride, 0) for view in factors for stride in view.strides[:outer])
+    slack = _slack(f, stage, kernel, starts, size_of) if fixed else []
 
     def run(axis: int, places: Sequence[Value]) -> None:
-        if axis == outer:
-            _call(f, name, stage, places, size_of, work)
+        if axis < outer:
+            with f.loop(0, size_of(stage.batch[axis])) as loop:
+                moved = [_moved(f, view, axis, at, loop.index, size_of) for view, at in zip(views, places, strict=True)]
+                run(axis + 1, moved)
             return
-        with f.loop(0, size_of(stage.batch[axis])) as loop:
-            run(
-                axis + 1,
-                [_moved(f, view, axis, place, loop.index, size_of) for view, place in zip(views, places, strict=True)],
-            )
+        own = slack if fixed else _slack(f, stage, kernel, places, size_of)
+        f.call(name, [*places, *(f.i64(size_of(one)) for one in numbers), work, Value("null", POINTER), *own])
 
     run(0, starts)
 
@@ -158,8 +169,22 @@ def _moved(f: Function, view: View, axis: int, place: Value, index: Value, size_
     return f.gep(place, f.mul(index, size_of(view.strides[axis])), element_type(view.buffer.dtype))
 
 
-def _call(f: Function, name: str, stage: Product, places: Sequence[Value], size_of: SizeOf, work: Value) -> None:
-    outer = len(stage.batch)
-    numbers = [stage.m, stage.n, stage.k, *stage.a.strides[outer:], *stage.b.strides[outer:], stage.c.strides[outer]]
-    context = Value("null", POINTER)
-    f.call(name, [*places, *(f.i64(size_of(one)) for one in numbers), work, context])
+def _slack(f: Function, stage: Product, kernel: Kernel, places: Sequence[Value], size_of: SizeOf) -> list[Value]:
+    """By how much bands are wider, if there are any: by nothing where all that their zeros are multiplied by is finite."""
+    if not kernel.skips:
+        return []
+    finite: Value = constant(True, BOOL)
+    for zeros, place, view, rows, columns in (
+        (kernel.b_band, places[0], stage.a, stage.m, stage.k),
+        (kernel.a_band, places[1], stage.b, stage.k, stage.n),
+    ):
+        if zeros is not None and kernel.element.is_float:
+            row, column = view.strides[len(stage.batch) :]
+            lines = (rows, columns, row) if _is(column, 1) else (columns, rows, column)
+            found = emit_is_finite(f, kernel.element, place, *map(size_of, lines))
+            finite = f.binary("and", finite, found)
+    return [f.select(finite, f.i64(0), f.i64(_BEYOND))]
+
+
+def _is(size: Size, number: int) -> bool:
+    return isinstance(size, int) and size == number

@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from codegen.gemm import choose
+from codegen.gemm.band import overlap
 from codegen.gemm.choose import Blocking, Condition
 from codegen.gemm.columns import Columns, has_masks, narrow, split
 from codegen.gemm.packing import SLACK, Packing
 from codegen.gemm.panel import Panel, Rows, call_panel
-from codegen.gemm.product import PARAMETERS, Known, Operands, Product
+from codegen.gemm.product import Known, Operands, Product
 from codegen.gemm.tile import Epilogue
 from codegen.llvm.builder import Function, Int, Module
 from codegen.llvm.types import Type, Value
@@ -30,14 +31,17 @@ class _Job:
     """What all the loops share."""
 
     f: Function
-    element: Type
+    product: Product
     whole: Operands
     blocking: Blocking
-    accumulate: bool
     epilogue: Epilogue | None
     key: str
     packed_a: Condition
     packed_b: Condition
+
+    @property
+    def element(self) -> Type:
+        return self.product.element
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,10 @@ class _Block:
         Elements from a panel of B to the next.
     row, column : Int
         Place in C.
+    done : Int
+        k already done.
     add : Int
-        k already done; with 0 the tiles overwrite C.
+        With 0 the tiles overwrite C.
     left : Int
         k still to do afterwards.
     """
@@ -62,13 +68,14 @@ class _Block:
     b_panel: Int
     row: Int
     column: Int
+    done: Int
     add: Int
     left: Int
 
 
 def workspace_bytes(product: Product, target: Target) -> int:
     """Bytes of workspace, an upper bound where sizes are unknown."""
-    f = Module(target).function("unused", PARAMETERS)  # packing may be decided at run time: then it has to fit
+    f = Module(target).function("unused", product.parameters)  # packing may be decided at run time: then it has to fit
     return sum(_work(_job(f, product, product.operands(f), None, ""))) * product.element.bytes
 
 
@@ -76,7 +83,7 @@ def _job(f: Function, product: Product, x: Operands, epilogue: Epilogue | None, 
     element, packed_b = product.element, choose.pack_b(f, product.element, x)
     blocking = choose.block(product, f.target, packs=packed_b is not False)
     packed_a = choose.pack_a(f, element, x, packed_b, blocking.width)
-    return _Job(f, element, x, blocking, product.accumulate, epilogue, key, packed_a, packed_b)
+    return _Job(f, product, x, blocking, epilogue, key, packed_a, packed_b)
 
 
 def _work(job: _Job) -> tuple[int, int]:
@@ -102,7 +109,7 @@ def emit_blocked(f: Function, product: Product, x: Operands, epilogue: Epilogue 
         at_b = f.gep(x.b, f.add(f.mul(done, x.b_row), f.mul(column, x.b_col)), element)
         inner = replace(x, n=n, k=k, b=at_b, c=f.gep(x.c, column, element))
         add = 1 if product.accumulate else done
-        outer = _with_b(job, _Block(inner, blocking.width, 0, column, add, f.sub(f.sub(x.k, done), k)), work_b)
+        outer = _with_b(job, _Block(inner, blocking.width, 0, column, done, add, f.sub(f.sub(x.k, done), k)), work_b)
         with _blocks(f, x.m, blocking.mc) as (row, m):
             at_a = f.gep(x.a, f.add(f.mul(row, x.a_row), f.mul(done, x.a_col)), element)
             at_c = f.gep(outer.x.c, f.mul(row, x.c_row), element)
@@ -238,9 +245,11 @@ def _panel(
     f, x = job.f, block.x
     rows = _rows(job, x.m, shape, packed=left is not None and job.packed_a is not False)
     left = left or _Left(x.a, x.a_row, x.a_col, f.mul(rows.full, x.a_row))
+    first, k = _common(job, block, column, shape)
+    a, b = f.gep(left.a, f.mul(first, left.col), job.element), f.gep(b, f.mul(first, x.b_row), job.element)
     numbers: dict[str, Int] = {
-        "m": x.m, "k": x.k, "a_row": left.row, "a_col": left.col, "a_tile": left.tile,
-        "b_row": x.b_row, "c_row": x.c_row, "add": block.add,
+        "m": x.m, "k": k, "a_row": left.row, "a_col": left.col, "a_tile": left.tile,
+        "b_row": x.b_row, "c_row": x.c_row, "add": block.add, **_limits(job, block, column, shape, rows, first),
     }  # fmt: skip
     if shape.masked and shape.count is None:
         numbers["columns"] = count
@@ -248,7 +257,30 @@ def _panel(
         numbers |= {"left": block.left, "row": block.row, "column": f.add(block.column, column)}
     known = tuple((name, _known(value)) for name, value in numbers.items())
     panel = Panel(job.element, rows, shape, known, job.key)
-    call_panel(f, panel, {"A": left.a, "B": b, "C": c, "context": x.context}, numbers, job.epilogue)
+    call_panel(f, panel, {"A": a, "B": b, "C": c, "context": x.context}, numbers, job.epilogue)
+
+
+def _common(job: _Job, block: _Block, column: Int, shape: Columns) -> tuple[Int, Int]:
+    """The part of k, from where and how much, in which B has entries in the columns of a panel."""
+    f, x, band = job.f, block.x, job.product.b_band
+    if band is None:
+        return 0, x.k
+    low, high = band.rows(f, f.sub(f.add(block.column, column), block.done), sum(shape.lanes))
+    start, stop = overlap(f, f.sub(low, x.slack), f.add(high, x.slack), x.k)
+    return start, f.sub(stop, start)
+
+
+def _limits(job: _Job, block: _Block, column: Int, shape: Columns, rows: Rows, first: Int) -> dict[str, Int]:
+    """What a panel's tiles leave out: rows that nobody reads, and where A has no entries.  ``first``: k left out before."""
+    f, x, made = job.f, block.x, {}
+    if (band := job.product.c_band) is not None:
+        low, high = band.rows(f, f.sub(f.add(block.column, column), block.row), sum(shape.lanes))
+        start, made["stop"] = overlap(f, low, high, x.m)
+        made["start"] = f.sub(start, f.remainder(start, rows.full))
+    if (band := job.product.a_band) is not None:
+        low, high = band.columns(f, f.sub(block.row, f.add(block.done, first)), 0)
+        made |= {"k_low": f.sub(low, x.slack), "k_high": f.add(high, x.slack)}
+    return made
 
 
 def _rows(job: _Job, m: Int, shape: Columns, *, packed: bool) -> Rows:

@@ -7,17 +7,29 @@ contiguous columns of B, which is a matrix-vector product seen from the other si
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from math import ceil, inf
 
 from codegen.gemm.panel import Rows
-from codegen.gemm.product import Known, Operands, Product
+from codegen.gemm.product import Operands, Product
 from codegen.llvm.builder import Function, Int
 from codegen.llvm.types import Type, Value
 from codegen.target import Target
 
-__all__ = ["Blocking", "Condition", "Way", "any_rows", "block", "exact_rows", "pack_a", "pack_b", "tile_rows", "way"]
+__all__ = [
+    "Blocking",
+    "Condition",
+    "Way",
+    "any_rows",
+    "block",
+    "exact_rows",
+    "pack_a",
+    "pack_b",
+    "tile_rows",
+    "way",
+    "with_useful_bands",
+]
 
 Condition = bool | Value
 LONG = 8  # vectors along k from which adding up their lanes in the end does not count
@@ -58,6 +70,13 @@ def way(product: Product, target: Target) -> Way:
         (narrow and a_row == 1, Way.NARROW_COLUMNS),
     )
     return next((found for holds, found in rules if holds), Way.BLOCKED)
+
+
+def with_useful_bands(product: Product, target: Target) -> Product:
+    """The product without bands, unless it is computed in a way that makes use of them."""
+    if way(product.canonical, target) is Way.BLOCKED:
+        return product
+    return replace(product, a_band=None, b_band=None, c_band=None)
 
 
 def _is_narrow(product: Product, target: Target) -> bool:
@@ -128,8 +147,18 @@ def _cycles(rows: int, vectors: int) -> float:
     return max(rows * vectors / 2, (rows + vectors) / 2, 4)
 
 
-def _vectors(n: Known, lanes: int, target: Target) -> int:
+def _share(product: Product, column: int, width: int) -> float:
+    """Which part of a panel's multiply-adds bands leave."""
+    share = 1.0
+    for band, rows in ((product.b_band, product.k), (product.c_band, product.m)):
+        if band is not None and rows:
+            share *= band.rows_of(column, width, rows) / rows
+    return share
+
+
+def _vectors(product: Product, lanes: int, target: Target) -> int:
     """Vectors in a row of a tile: what suits n, else the squarest shape, which needs the fewest loads."""
+    n = product.n
     usual = 3 if target.registers >= 32 else 2
     if n is None:
         return usual
@@ -141,7 +170,9 @@ def _vectors(n: Known, lanes: int, target: Target) -> int:
 
     def cost(vectors: int) -> float:
         whole, rest = divmod(total, vectors)
-        return whole * panel(vectors) + panel(rest)
+        panels = [vectors] * whole + [rest]
+        firsts = [lanes * vectors * k for k in range(len(panels))]
+        return sum(panel(one) * _share(product, c, lanes * one) for c, one in zip(firsts, panels, strict=True))
 
     most = 4 if target.registers >= 32 else 3
     return min(range(1, most + 1), key=lambda vectors: (round(cost(vectors), 3), abs(vectors - usual)))
@@ -150,7 +181,7 @@ def _vectors(n: Known, lanes: int, target: Target) -> int:
 def block(product: Product, target: Target, *, packs: bool = True) -> Blocking:
     """Tile and block sizes; ``packs`` says whether an operand may be packed."""
     lanes = target.lanes(product.element.bits)
-    vectors = _vectors(product.n, lanes, target)
+    vectors = _vectors(product, lanes, target)
     group = tile_rows(target, vectors)
     width, size = vectors * lanes, product.element.bytes
     kc = KC if packs else DIRECT_KC

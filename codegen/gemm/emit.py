@@ -5,7 +5,8 @@ Its signature is ::
     void name(ptr A, ptr B, ptr C, i64 m, i64 n, i64 k,
               i64 a_row, i64 a_col, i64 b_row, i64 b_col, i64 c_row, ptr work, ptr context)
 
-with every integer given, also those that the product knows.  Operands need the alignment of an element only; C does
+with every integer given, also those that the product knows, and ``i64 slack`` at the end where zeros of an operand are
+left out.  Operands need the alignment of an element only; C does
 not overlap A or B.  ``work`` has :func:`workspace_bytes` bytes, aligned to 64.
 """
 
@@ -18,7 +19,7 @@ from codegen.gemm import blocked, choose
 from codegen.gemm.blocked import emit_blocked
 from codegen.gemm.choose import Way
 from codegen.gemm.narrow import emit_columns, emit_rows, rows_workspace
-from codegen.gemm.product import PARAMETERS, Operands, Product
+from codegen.gemm.product import Operands, Product
 from codegen.gemm.small import emit_small
 from codegen.gemm.thin import apply_epilogue, emit_dots, emit_outer, emit_sweeps
 from codegen.gemm.tile import Epilogue
@@ -65,7 +66,7 @@ def emit_product(module: Module, product: Product, epilogue: Epilogue | None = N
         raise ValueError(f"emit_product: an epilogue needs a key of letters, digits, _ and ., and only it: {key!r}")
     name = f"{product.name}.{key}" if key else product.name
     if name not in module.functions:
-        f = module.function(name, PARAMETERS)
+        f = module.function(name, product.parameters)
         known = product.canonical
         _emit(f, known, known.operands(f), epilogue, key)
         f.ret()

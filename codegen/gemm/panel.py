@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from codegen.gemm.band import overlap
 from codegen.gemm.columns import Columns
 from codegen.gemm.subroutine import Subroutine
 from codegen.gemm.tile import Addresses, Epilogue, Tile, emit_tile
@@ -53,8 +54,9 @@ class Panel:
 
     ``numbers`` are the integers of the function: ``m``, ``k``, ``a_row``, ``a_col``, ``a_tile`` (from a full
     tile of A to the next), ``b_row``, ``c_row``, ``add`` (not 0: start from C), and as they are needed ``columns``
-    (their number, for the mask) and, for an epilogue, ``left`` (k beyond this block; it runs at 0), ``row`` and
-    ``column`` (place in C).  ``key`` names the epilogue.
+    (their number, for the mask), ``start`` and ``stop`` (rows that are needed, from that of a full tile on; the tail
+    always is), ``k_low`` and ``k_high`` (where A has entries in the first row) and, for an epilogue, ``left`` (k beyond
+    this block; it runs at 0), ``row`` and ``column`` (place in C).  ``key`` names the epilogue.
     """
 
     element: Type
@@ -83,16 +85,25 @@ def call_panel(
 
 def _emit_panel(module: Module, panel: Panel, subroutine: Subroutine, epilogue: Epilogue | None) -> None:
     with subroutine.body(module) as f:
-        numbers = subroutine.numbers(f)
-        strips = panel.columns.strips(f, panel.element, numbers.get("columns", panel.columns.count or 0))
+        numbers, element = subroutine.numbers(f), panel.element
+        strips = panel.columns.strips(f, element, numbers.get("columns", panel.columns.count or 0))
         load = _holds(f, "ne", numbers["add"])
         last = _holds(f, "eq", numbers.get("left", 0))
         context = f["context"] if panel.key else Value("null", POINTER)
 
         def tile(rows: int, done: Int, a: Value, c: Value) -> None:
             place = Tile(f.add(numbers.get("row", 0), done), numbers.get("column", 0), rows, strips, context)
-            at = Addresses(a, f["B"], c, *(numbers[name] for name in ("a_row", "a_col", "b_row", "c_row")))
-            emit_tile(f, panel.element, place, at, numbers["k"], load, epilogue, last)
+            b, k = f["B"], numbers["k"]
+            if "k_low" in numbers:
+                low, high = f.add(numbers["k_low"], done), f.add(f.add(numbers["k_high"], done), rows)
+                start, stop = overlap(f, low, high, k)
+                a, b = (
+                    f.gep(a, f.mul(start, numbers["a_col"]), element),
+                    f.gep(b, f.mul(start, numbers["b_row"]), element),
+                )
+                k = f.sub(stop, start)
+            at = Addresses(a, b, c, *(numbers[name] for name in ("a_row", "a_col", "b_row", "c_row")))
+            emit_tile(f, element, place, at, k, load, epilogue, last)
 
         _rows(f, panel, numbers, tile)
 
@@ -111,7 +122,10 @@ def _rows(f: Function, panel: Panel, numbers: Mapping[str, Int], tile: TileEmitt
     tail = sum(rows.tails) if rows.exact else f.remainder(m, rows.full)
     full = f.sub(m, tail)
     a, c = f["A"], f["C"]
-    if full == rows.full:
+    if "start" in numbers:
+        _needed_rows(f, panel, numbers, tile, full)
+        a, c = _row(f, panel, numbers, full)
+    elif full == rows.full:
         tile(rows.full, 0, a, c)
         a, c = f.gep(a, numbers["a_tile"], element), f.gep(c, f.mul(full, numbers["c_row"]), element)
     elif full != 0:
@@ -123,6 +137,24 @@ def _rows(f: Function, panel: Panel, numbers: Mapping[str, Int], tile: TileEmitt
         a, c = loop.values
     if rows.tails:
         _tail(f, panel, numbers, lambda height, done, a, c: tile(height, f.add(full, done), a, c), tail, a, c)
+
+
+def _needed_rows(f: Function, panel: Panel, numbers: Mapping[str, Int], tile: TileEmitter, full: Int) -> None:
+    """Those of the full tiles that somebody reads."""
+    start, stop = (f.minimum(numbers[name], full) for name in ("start", "stop"))
+    a, c = _row(f, panel, numbers, start)
+    with f.loop(start, stop, panel.rows.full, [a, c]) as loop:
+        a, c = loop.values
+        tile(panel.rows.full, loop.index, a, c)
+        below = f.gep(c, f.mul(panel.rows.full, numbers["c_row"]), panel.element)
+        loop.next = [f.gep(a, numbers["a_tile"], panel.element), below]
+
+
+def _row(f: Function, panel: Panel, numbers: Mapping[str, Int], row: Int) -> tuple[Value, Value]:
+    """Where the full tile that begins with a row finds A and C."""
+    tiles = f.floordiv(row, panel.rows.full)
+    a = f.gep(f["A"], f.mul(tiles, numbers["a_tile"]), panel.element)
+    return a, f.gep(f["C"], f.mul(row, numbers["c_row"]), panel.element)
 
 
 def _tail(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from codegen.gemm.band import Band
 from codegen.llvm.builder import Function, Int
 from codegen.llvm.types import DOUBLE, FLOAT, I32, I64, POINTER, Type, Value
 from symgrad.errors import CompileError
@@ -39,6 +40,12 @@ class Product:
         Elements from a row of C to the next.  C's columns are contiguous.
     accumulate : bool
         Add to C instead of overwriting it.
+    a_band, b_band : Band or None
+        Outside of its band, A (or B) holds zeros.  Where numbers of the other operand may be infinite or NaN, they have
+        to be multiplied by these zeros all the same: the function takes another argument, ``slack``, by how many
+        diagonals bands are wider than this on either side.
+    c_band : Band or None
+        Outside of its band, C may hold anything.
 
     Raises
     ------
@@ -60,6 +67,9 @@ class Product:
     b_strides: Strides
     c_row: Known
     accumulate: bool = False
+    a_band: Band | None = None
+    b_band: Band | None = None
+    c_band: Band | None = None
 
     def __post_init__(self) -> None:
         if self.element not in (DOUBLE, FLOAT, I64, I32):
@@ -79,7 +89,19 @@ class Product:
             for operand, (row, column) in (("a", self.a_strides), ("b", self.b_strides))
         ]
         end = ["add"] if self.accumulate else []
+        bands = (("a", self.a_band), ("b", self.b_band), ("c", self.c_band))
+        end += [f"{operand}_band{band.tag}" for operand, band in bands if band is not None]
         return "_".join(["product", self.element.suffix, *sizes, *strides, f"c{_shown(self.c_row)}", *end])
+
+    @property
+    def skips(self) -> bool:
+        """Whether zeros of an operand are left out."""
+        return self.a_band is not None or self.b_band is not None
+
+    @property
+    def parameters(self) -> tuple[tuple[str, Type], ...]:
+        """Names and types of the function's parameters."""
+        return (*PARAMETERS, ("slack", I64)) if self.skips else PARAMETERS
 
     @property
     def canonical(self) -> Product:
@@ -114,6 +136,7 @@ class Product:
             c_row=known("c_row", self.c_row),
             work=f["work"],
             context=f["context"],
+            slack=f["slack"] if self.skips else 0,
         )
 
 
@@ -134,6 +157,7 @@ class Operands:
     c_row: Int
     work: Value
     context: Value
+    slack: Int = 0
 
     @property
     def swapped(self) -> Operands:

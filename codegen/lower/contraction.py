@@ -8,18 +8,26 @@ around the product.  Small static contractions are not products: they are writte
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from typing import NamedTuple
 
+import numpy as np
+
+from codegen.gemm import Band
 from codegen.lower.access import Stored, contraction_labels
 from codegen.lower.loopir import Fill, Product, View
+from codegen.lower.patterns import Pattern, Patterns
 from symgrad import types
 from symgrad.dims import Size
 from symgrad.node import Node
 from symgrad.ops.contraction import label_sizes
 
-__all__ = ["Groups", "is_product", "label_groups", "product_stages"]
+__all__ = ["Groups", "is_product", "label_groups", "may_have_bands", "product_stages"]
 
 _WRITTEN_OUT = 512  # multiplications of a small contraction inside a loop nest
+_BANDED = 16  # smallest operand whose zeros may be left out; for smaller ones, tiles are too large
+_BANDED_RESULT = 32  # smallest result that may be left out in part: rows are cut into tiles anew for each of several
+_WORTH = 0.75  # the part of a matrix that a band may have at most
 _WRITTEN_OUT_ALONE = 64  # the same where there is no loop around it
 
 
@@ -65,27 +73,47 @@ def is_product(node: Node, limit: int) -> bool:
 
 
 class _Operand(NamedTuple):
-    """A stored operand with its stride for each label."""
+    """A stored operand with its stride for each label, in the order of its axes, and which elements of it matter."""
 
     place: Stored
     strides: dict[int, Size]
+    pattern: Pattern | None
 
     def stride(self, label: int) -> Size:
         return self.strides.get(label, 0)
 
 
-def product_stages(node: Node, a: Stored, b: Stored, c: Stored) -> list[Fill | Product]:
+def may_have_bands(node: Node) -> bool:
+    """Whether the matrices of a product are large enough for parts of them to be left out."""
+    groups = label_groups(node)
+    large = [any(_is_large(groups.sizes[label], _BANDED) for label in own) for own in groups[1:4]]
+    return sum(large) > 1
+
+
+def _is_large(size: Size, least: int) -> bool:
+    return isinstance(size, int) and size >= least
+
+
+def product_stages(node: Node, a: Stored, b: Stored, c: Stored, marks: Patterns) -> list[Fill | Product]:
     """The product, after a fill where several inner labels cannot be merged."""
     attrs, groups = contraction_labels(node), label_groups(node)
-    left = _Operand(a, dict(zip(attrs.inputs[0], a.strides, strict=True)))
-    right = _Operand(b, dict(zip(attrs.inputs[1], b.strides, strict=True)))
-    result = _Operand(c, dict(zip(attrs.output, c.strides, strict=True)))
+    left, right, result = (
+        _Operand(place, dict(zip(labels, place.strides, strict=True)), pattern)
+        for place, labels, pattern in zip(
+            (a, b, c),
+            (*attrs.inputs, attrs.output),
+            (*map(marks.entries.get, node.inputs), marks.needed.get(node)),
+            strict=True,
+        )
+    )
     rows, columns = groups.rows, groups.columns
     if not any(_is_one(result.stride(label)) for label in columns):
         left, right, rows, columns = right, left, columns, rows
-    column, beside_columns = _merged(columns, groups.sizes, (right, result), last_is_unit=True)
-    row, beside_rows = _merged(rows, groups.sizes, (left, result))
-    inner, beside_inner = _merged(groups.inner, groups.sizes, (left, right))
+    bands = _bands(groups, rows, columns, (left, right, result))
+    alone = {label for pair in bands for label in pair}
+    column, beside_columns = _merged(columns, groups.sizes, (right, result), alone, last_is_unit=True)
+    row, beside_rows = _merged(rows, groups.sizes, (left, result), alone)
+    inner, beside_inner = _merged(groups.inner, groups.sizes, (left, right), alone)
     around = (*groups.batch, *beside_rows, *beside_columns, *beside_inner)
     made = Product(
         _view(left, around, row[-1], inner[-1]),
@@ -96,8 +124,51 @@ def product_stages(node: Node, a: Stored, b: Stored, c: Stored) -> list[Fill | P
         _size(column, groups.sizes),
         _size(inner, groups.sizes),
         accumulate=bool(beside_inner),
+        a_band=bands.get((row[0], inner[0])),
+        b_band=bands.get((inner[0], column[0])),
+        c_band=bands.get((row[0], column[0])),
     )
     return [Fill(c.buffer), made] if beside_inner else [made]
+
+
+# -- bands ----------------------------------------------------------------------------------------------------------
+def _bands(
+    groups: Groups, rows: Sequence[int], columns: Sequence[int], operands: tuple[_Operand, _Operand, _Operand]
+) -> dict[tuple[int, int], Band]:
+    """Bands that leave enough out, by their labels, of which at most one is a row, one a column and one an inner label."""
+    left, right, result = operands
+    last = [label for label in columns if _is_one(result.stride(label))]
+    found: dict[tuple[int, int], Band] = {}
+    for one, across, along in ((left, rows, groups.inner), (right, groups.inner, last), (result, rows, last)):
+        for pair in product(across, along):
+            band = _band(one, *pair, groups.sizes, _BANDED_RESULT if one is result else _BANDED)
+            taken = {label for other in found for label in other}
+            clash = any(taken & {*own} - {label} for own, label in zip((across, along), pair, strict=True))
+            if band is not None and not clash:
+                found[pair] = band
+    return found
+
+
+def _band(operand: _Operand, row: int, column: int, sizes: dict[int, Size], least: int) -> Band | None:
+    """The band of an operand as a matrix of these labels; None where there is none, or it is most of the matrix."""
+    rows, columns = sizes[row], sizes[column]
+    if (
+        operand.pattern is None
+        or not isinstance(rows, int)
+        or not isinstance(columns, int)
+        or min(rows, columns) < least
+    ):
+        return None
+    places = [list(operand.strides).index(label) for label in (row, column)]
+    others = tuple(axis for axis in range(operand.pattern.ndim) if axis not in places)
+    matrix = np.any(operand.pattern, axis=others)
+    matrix = np.broadcast_to(matrix if places[0] < places[1] else matrix.T, (rows, columns))
+    diagonals = np.subtract(*np.nonzero(matrix)[::-1])
+    if not diagonals.size:
+        return None
+    band = Band(int(diagonals.min()), int(diagonals.max()))
+    inside = sum(band.rows_of(k, 1, rows) for k in range(columns))
+    return band if inside <= _WORTH * rows * columns else None
 
 
 def _view(operand: _Operand, around: Sequence[int], row: int, column: int) -> View:
@@ -117,12 +188,21 @@ def _size(labels: Sequence[int], sizes: dict[int, Size]) -> Size:
 
 
 def _merged(
-    labels: Sequence[int], sizes: dict[int, Size], operands: Sequence[_Operand], *, last_is_unit: bool = False
+    labels: Sequence[int],
+    sizes: dict[int, Size],
+    operands: Sequence[_Operand],
+    alone: set[int],
+    *,
+    last_is_unit: bool = False,
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The longest run of labels that both operands hold densely, and the labels left over.
 
-    The run ends, for columns, at the label of unit stride in the result; else it is the run of most elements.
+    The run ends, for columns, at the label of unit stride in the result; else it is the run of most elements, or the
+    label that has to stay ``alone``.
     """
+    for label in labels:
+        if label in alone:
+            return (label,), tuple(one for one in labels if one != label)
     runs: list[list[int]] = [[labels[0]]]
     for label in labels[1:]:
         before = runs[-1][-1]

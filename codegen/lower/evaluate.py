@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from codegen.gemm import Band
 from codegen.lower.forms import Axis
 from codegen.lower.loopir import (
     Along,
@@ -170,7 +171,12 @@ class _Machine:
             return self._strided(view.buffer, view.base, view.strides, [*batch, rows, columns])
 
         target = operand(stage.c, m, n)
-        product = operand(stage.a, m, k) @ operand(stage.b, k, n)
+        a, b = operand(stage.a, m, k), operand(stage.b, k, n)
+        for one, band in ((a, stage.a_band), (b, stage.b_band)):
+            assert not np.any(one[..., ~_inside(one, band)])
+        product = a @ b
+        if not stage.accumulate:
+            product[..., ~_inside(product, stage.c_band)] = 77  # must not matter
         if not stage.accumulate:
             target[...] = product
             return
@@ -273,3 +279,10 @@ def _operation(op: str, args: Sequence[Any], dtype: DType) -> Any:
     if op == "cast":
         return np.asarray(args[0]).astype(dtype)[()]
     return np.asarray(REGISTRY[op].evaluate((), *args)).astype(dtype)[()]
+
+
+def _inside(matrix: Array, band: Band | None) -> Array:
+    """Where the band has entries."""
+    rows, columns = matrix.shape[-2:]
+    diagonal = np.arange(columns) - np.arange(rows)[:, None]
+    return np.ones_like(diagonal, bool) if band is None else (band.low <= diagonal) & (diagonal <= band.high)

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from codegen.gemm import Band
 from codegen.lower.forms import Axis, Form
 from symgrad.dims import Dim, Size
 from symgrad.types import DType, TensorType
@@ -219,7 +220,10 @@ class View(NamedTuple):
 
 
 class Product(NamedTuple):
-    """C[batch, m, n] = sum over k of A[batch, m, k] B[batch, k, n], over strided operands."""
+    """C[batch, m, n] = sum over k of A[batch, m, k] B[batch, k, n], over strided operands.
+
+    A and B hold zeros outside of their bands; what C holds outside of its own does not matter.
+    """
 
     a: View
     b: View
@@ -229,6 +233,9 @@ class Product(NamedTuple):
     n: Size
     k: Size
     accumulate: bool = False
+    a_band: Band | None = None
+    b_band: Band | None = None
+    c_band: Band | None = None
 
 
 class Call(NamedTuple):
@@ -390,7 +397,10 @@ def _line(one: Any) -> str:
         sign = "+=" if one.add else "="
         return f"{one.buffer}[{_offset_text(one.offset)}] {sign} %{one.value}"
     if isinstance(one, Product):
-        return f"{one.c.buffer} = {one.a.buffer} @ {one.b.buffer} ({one.m} x {one.k} x {one.n}, batch {one.batch})"
+        sizes = f"{one.m} x {one.k} x {one.n}, batch {one.batch}"
+        own = zip("abc", (one.a_band, one.b_band, one.c_band), strict=True)
+        bands = [f", {name} in diagonals {band.low}..{band.high}" for name, band in own if band is not None]
+        return f"{one.c.buffer} = {one.a.buffer} @ {one.b.buffer} ({sizes}{''.join(bands)})"
     if isinstance(one, Call):
         outputs, inputs = (", ".join(map(str, some)) for some in (one.outputs, one.inputs))
         return f"{outputs} = call {one.position} {one.name}({inputs})"

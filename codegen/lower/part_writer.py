@@ -83,7 +83,7 @@ class PartWriter:
     def _product(self, part: Part) -> Product:
         product: Product = part.stage
         a, b, c = (self._view(view, along) for view, along, _ in views(product, part.axis))
-        made = product._replace(a=a, b=b, c=c)
+        made = _without_bands(product._replace(a=a, b=b, c=c), part.axis)
         if isinstance(part.axis, int):
             batch = tuple(self.size if k == part.axis else size for k, size in enumerate(product.batch))
             return made._replace(batch=batch)
@@ -102,6 +102,15 @@ class PartWriter:
         if place is not None:
             return view._replace(buffer=place)
         return view if along is None else view._replace(base=view.base + view.strides[along] * self.start)
+
+
+def _without_bands(product: Product, axis: Any) -> Product:
+    """The product without the bands that a part of the axis has elsewhere."""
+    if axis == "m":
+        return product._replace(a_band=None, c_band=None)
+    if axis == "n":
+        return product._replace(b_band=None, c_band=None)
+    return product._replace(a_band=None, b_band=None) if axis == "k" else product
 
 
 def _moved(offset: Offset, old: Axis, new: Axis, start: Size) -> Offset:

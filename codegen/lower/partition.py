@@ -15,11 +15,12 @@ from codegen.lower import analysis
 from codegen.lower.access import NeedsStore, Stored, row_major
 from codegen.lower.along import along_stage, is_along
 from codegen.lower.calls import call_message, call_of, call_stage, result_position
-from codegen.lower.contraction import is_product, product_stages
+from codegen.lower.contraction import is_product, may_have_bands, product_stages
 from codegen.lower.finite import FiniteCheck
 from codegen.lower.indices import IndexUse, check_rounds, index_uses
 from codegen.lower.loopir import Buffer, Check, Copy, Fill, Guard, Program, Report
 from codegen.lower.nest import Split, Writer, plan_nest
+from codegen.lower.patterns import Patterns, patterns
 from codegen.lower.views import as_view, is_dense, view_base
 from codegen.lower.writers import Step, by_parts, steps, value_writer
 from codegen.signature import Message
@@ -127,6 +128,7 @@ class _Plan:
         self.facts = analysis.analyse(self.order, self.arrays, self.request, self.forced, arguments, self.is_unrolled)
         self.forced |= self.facts.forced
         self.phase = self._phases()
+        self.marks = self._marks()
         self._place_stored()
         tasks = self._tasks()
         planned = [*self._guards(), *self._ordered(tasks)]
@@ -239,6 +241,16 @@ class _Plan:
             return self._dense(node, "table", 0, node.attrs.value.array)
         return self._dense(node, "temporary")
 
+    def _marks(self) -> Patterns:
+        """Which elements matter, of the operands and results of products."""
+        products = [node for node in self.order if is_product(node, self.limit) and may_have_bands(node)]
+        if not products:
+            return Patterns({}, {})
+        request, checked = self.request, self.request.check
+        ends = [*request.outputs, *request.effects, *(value for _, value in request.updates)]
+        ends += checked.nodes if checked is not None else []
+        return patterns(self.order, ends, products)
+
     # -- tasks -----------------------------------------------------------------------------------------------------
     def _tasks(self) -> list[_Task]:
         """Every step of every stored array and result, with its level."""
@@ -282,7 +294,7 @@ class _Plan:
             a, b = (as_view(one, self.stored) for one in node.inputs)
             assert a is not None
             assert b is not None
-            stages = tuple(product_stages(node, a, b, place))
+            stages = tuple(product_stages(node, a, b, place, self.marks))
             tasks.append(_Task(level, phase, None, stages, None))
             return level
         if is_along(node):

@@ -43,8 +43,8 @@ def objective(alpha, mu, icf, x, gamma, m):
     n, d = x.shape
     count = mu.shape[0]
     log_diagonal, below = icf[:, :d], icf[:, d:]
-    strict = np.where(np.tri(d, k=-1) > 0, icf[:, triangle(d)], 0.0)
-    L = strict + np.exp(log_diagonal)[:, :, None] * np.eye(d)
+    diagonal = np.where(np.eye(d) > 0, np.exp(log_diagonal)[:, :, None], 0.0)
+    L = np.where(np.tri(d, k=-1) > 0, icf[:, triangle(d)], diagonal)
     y = np.einsum("kij,nj->nki", L, x) - np.einsum("kij,kj->ki", L, mu)
     log_det = np.sum(log_diagonal, axis=1)
     likelihood = np.sum(logsumexp(alpha + log_det - 0.5 * np.sum(y**2, axis=2), axis=1))

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from codegen.gemm import Epilogue, Product, Tile, emit_product, workspace_bytes
-from codegen.gemm.product import PARAMETERS
 from codegen.llvm.builder import Function, Module
 from codegen.llvm.toolchain import compile_object, load_object
 from codegen.llvm.types import DOUBLE, FLOAT, I32, I64, Type, Value
@@ -69,11 +68,11 @@ def compiled(product: Product, target: Target, epilogue: Epilogue | None = None)
     """The product's function; it takes addresses and numbers, in the order of its parameters."""
     module = Module(target)
     name = emit_product(module, product, epilogue, "test" if epilogue else "")
-    f = module.function("entry", PARAMETERS, public=True)
-    f.call(name, [f[own] for own, _ in PARAMETERS])
+    f = module.function("entry", product.parameters, public=True)
+    f.call(name, [f[own] for own, _ in product.parameters])
     f.ret()
     loaded = load_object(compile_object(module.text(), target), ["entry"])
-    function = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * len(PARAMETERS))(loaded["entry"])
+    function = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * len(product.parameters))(loaded["entry"])
 
     def call(*arguments: int) -> None:
         assert loaded
@@ -82,14 +81,16 @@ def compiled(product: Product, target: Target, epilogue: Epilogue | None = None)
     return call
 
 
-def run(kernel: Kernel, product: Product, target: Target, a: Operand, b: Operand, c: Operand, context: int = 0) -> None:
+def run(
+    kernel: Kernel, product: Product, target: Target, a: Operand, b: Operand, c: Operand, context: int = 0, *slack: int
+) -> None:
     """Call a kernel with a workspace of the promised size, and check that it stays inside."""
     size = workspace_bytes(product, target)
     memory = np.full(size + 256, 0x5A, np.uint8)
     start = -memory.ctypes.data % 64 + 64
     (m, k), n = a.view.shape, b.view.shape[1]
     numbers = (m, n, k, *a.strides, *b.strides, c.strides[0])
-    kernel(a.address, b.address, c.address, *numbers, memory.ctypes.data + start, context)
+    kernel(a.address, b.address, c.address, *numbers, memory.ctypes.data + start, context, *slack)
     assert (memory[:start] == 0x5A).all()
     assert (memory[start + size :] == 0x5A).all()
 
