@@ -8,6 +8,7 @@ that power of overflow or underflow; other factors round differently, so they mo
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from symgrad.rewrite.engine import Rule
 __all__ = ["scaling_rules"]
 
 _LARGEST = 10  # exponents of the powers of two that move
+_TYPICAL = 100  # the size that a dynamic dimension is taken for
 _SCALED = ("multiply",)
 
 
@@ -39,6 +41,7 @@ def scaling_rules(every: bool = False) -> list[Rule]:
         *([Rule("x + (x + y)", ("add",), _doubled_first, ("add", "subtract"))] if every else []),
         rule("where(a, c x, 0)", ("where",), _choice),
         rule("sum(c x)", ("sum",), _total, ("multiply", "negative")),
+        rule("(c x) @ y", ("matmul", "einsum"), _contraction),
     ]
 
 
@@ -161,6 +164,23 @@ def _split_inside(node: Any, movable: Movable) -> tuple[Any, Any] | None:
                 rest = apply(view.op, (rest,), view.attrs)
             return factor, ops.multiply(*((rest, other) if first else (other, rest)))
     return None
+
+
+def _contraction(node: Any, movable: Movable) -> Any:
+    """The factor of a large operand goes to the result, if this is smaller."""
+    for position, one in enumerate(node.inputs):
+        found = _split(one, movable) or _split_inside(one, movable)
+        if found is not None and _elements(node) < _elements(one):
+            factor, rest = found
+            return _times(
+                factor, apply(node.op, (*node.inputs[:position], rest, *node.inputs[position + 1 :]), node.attrs)
+            )
+    return None
+
+
+def _elements(node: Node) -> int:
+    """Elements of an array, where dynamic dimensions are taken for typical ones."""
+    return prod(size if isinstance(size, int) else _TYPICAL for size in node.shape)
 
 
 def _choice(node: Any, movable: Movable) -> Any:

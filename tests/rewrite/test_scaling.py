@@ -86,6 +86,16 @@ def test_factors_of_what_is_repeated(before):
         assert_same(evaluate([made], VALUES)[0], evaluate([before], VALUES)[0])
 
 
+def test_factors_of_products():
+    """They go to the result where that is smaller."""
+    wide = 2.0 * y[:, None] * x[None, :]
+    for before, moved in ((wide @ x, True), (x @ wide, True), (np.einsum("ij,kj->ik", wide, wide), False)):
+        made = scaled(before, every=False)
+        assert str(made).startswith("2 * ") == moved
+        with np.errstate(all="ignore"):
+            assert_same(evaluate([made], VALUES)[0], evaluate([before], VALUES)[0])
+
+
 def test_numbers_that_are_no_factors():
     """0 and infinities stay where they are; y - x stays a difference."""
     for one in (x * (0.0 * y), x * (np.inf * y)):
