@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from codegen.lower.contraction import label_groups
+from codegen.lower.places import gathered
 from codegen.lower.regions import by_regions
 from symgrad import ops, types
 from symgrad.dims import Dim
@@ -219,5 +220,6 @@ _RULES = [
     Rule("pairs", ("einsum",), _pairs),
     Rule("batch first", ("einsum",), _batch_first),
     Rule("known places", ("scatter_add",), _known_places),
+    Rule("one number a place", ("scatter_add",), gathered),
     Rule("regions", ("place",), by_regions),
 ]

@@ -19,7 +19,7 @@ from symgrad.node import Node, topological
 from symgrad.opdef import Kind
 from symgrad.types import is_tuple
 
-__all__ = ["Pattern", "Patterns", "patterns"]
+__all__ = ["Pattern", "Patterns", "known_values", "patterns"]
 
 Pattern = np.ndarray[Any, Any]
 
@@ -44,18 +44,25 @@ class Patterns(NamedTuple):
 
 def patterns(order: Sequence[Node], results: Iterable[Node], products: Sequence[Node]) -> Patterns:
     """Patterns of the operands of some products, and of their results."""
-    known: dict[Node, Pattern] = {}
+    known = known_values(order)
     entries: dict[Node, Pattern] = {}
     with np.errstate(all="ignore"):
-        for node in order:
-            value = None if is_tuple(node.type) else _value(node, known)
-            if value is not None:
-                known[node] = value
         for node in topological([one for product in products for one in product.inputs]):
             found = known[node] != 0 if node in known else _entries(node, known, entries)
             if found is not None and not found.all():
                 entries[node] = found
     return Patterns(entries, _needed(order, set(results), _watched(order, products), known, entries))
+
+
+def known_values(order: Iterable[Node]) -> dict[Node, Pattern]:
+    """Arrays that do not depend on arguments, in the form of patterns; not all such."""
+    known: dict[Node, Pattern] = {}
+    with np.errstate(all="ignore"):
+        for node in order:
+            value = None if is_tuple(node.type) else _value(node, known)
+            if value is not None:
+                known[node] = value
+    return known
 
 
 # -- zeros ----------------------------------------------------------------------------------------------------------
