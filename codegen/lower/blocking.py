@@ -9,6 +9,7 @@ then need to hold one block only, and stay in the cache.  Sums over the axis go 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 from codegen.lower.arena import Use, stage_uses
@@ -24,6 +25,7 @@ __all__ = ["blocked"]
 _WORTH = 1 << 18  # bytes of temporary arrays from which blocks are formed
 _CACHE = 1 << 19  # bytes that the temporary arrays of one block may take
 _SHORTEST, _LONGEST = 64, 512  # indices of a block; shorter ones would make products of matrices slow
+_SHORT = 32  # the shortest where what every block reads again stays in the cache too
 
 
 def blocked(program: Program, threads: int = 1) -> Program:
@@ -45,7 +47,7 @@ def _extents(program: Program) -> list[Size]:
             found.update((one.axis.extent, None) for one in statements(stage.body, LOOPS))
         elif isinstance(stage, Product):
             found.update((size, None) for size in (*stage.batch, stage.m, stage.n, stage.k))
-    long = [size for size in found if not isinstance(size, int) or size >= 2 * _SHORTEST]
+    long = [size for size in found if not isinstance(size, int) or size >= 2 * _SHORT]
     return sorted(long, key=lambda size: -_bytes_along(program, size))
 
 
@@ -151,7 +153,7 @@ def _formed(
     width = sum(step * buffer.dtype.itemsize for buffer, step in local.items()) + _read_again(group, local, extent)
     if len(group.parts) < 2 or not width or (isinstance(extent, int) and width * extent < _WORTH):
         return None
-    length = _length(extent, width)
+    length = _length(extent, width, _SHORT if _whole(group) <= _CACHE else _SHORTEST)
     if length is None:
         return None
     zeros = [Fill(buffer) for buffer in program.buffers if buffer in group.sums]
@@ -214,13 +216,20 @@ def _read_again(group: _Group, local: dict[Buffer, int], extent: Size) -> int:
     return total
 
 
-def _length(extent: Size, width: int) -> int | None:
+def _whole(group: _Group) -> float:
+    """Bytes of the arrays that every block reads or adds to as a whole, for products."""
+    products = [part for part in group.parts if isinstance(part.stage, Product)]
+    buffers = {one.buffer for part in products for one in part.accesses if not one.varies}
+    return sum(one.size * one.dtype.itemsize if isinstance(one.size, int) else inf for one in buffers)
+
+
+def _length(extent: Size, width: int, shortest: int) -> int | None:
     """Indices of a block: what the cache holds, and a divisor of the extent if one is near."""
     most = min(_LONGEST, _CACHE // width)
-    if most < _SHORTEST:
+    if most < shortest:
         return None
     if not isinstance(extent, int):
         return most // 16 * 16
-    divisors = [size for size in range(_SHORTEST // 2, most + 1) if extent % size == 0 and size % 4 == 0]
-    made = max(divisors, default=most // 16 * 16)
+    divisors = [size for size in range(most * 3 // 4, most + 1) if extent % size == 0 and size % 4 == 0]
+    made = max(divisors, default=most // 12 * 12)
     return made if 2 * made <= extent else None

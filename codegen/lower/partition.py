@@ -108,6 +108,7 @@ class _Plan:
         self.order = request.nodes()
         self.arrays = analysis.arrays_among(self.order)
         self.limit = analysis.largest_written_out(self.arrays, LIMIT, is_product)
+        self.products = [node for node in self.arrays if is_product(node, self.limit)]
         self.calls = {node: k for k, node in enumerate(one for one in self.arrays if one.op.kind is Kind.CALLBACK)}
         found = [(call_of(node), node) for node in self.arrays] if self.calls else []
         self.call_results = {(call, result_position(node)): node for call, node in found if call is not None}
@@ -165,6 +166,8 @@ class _Plan:
     def _choose(self) -> None:
         """Arrays that must be in memory, whatever they cost."""
         known = {**self.stored, **{node: Stored(None, 0, row_major(node.shape)) for node in self.forced}}
+        for node in self._sums_beside_products():
+            self._force(node, known)
         for node in self.arrays:
             if node in self.stored:
                 continue
@@ -179,6 +182,12 @@ class _Plan:
         for use in self.uses:
             if as_view(use.base, known) is None:
                 self._force(view_base(use.base, known), known)
+
+    def _sums_beside_products(self) -> list[Node]:
+        """Sums over the first axis of arrays that products read too: stored as they are, both go on from block to block."""
+        factors = {view_base(one, self.stored) for node in self.products for one in node.inputs}
+        sums = [node for node in self.order if node.op.name == "sum" and node.inputs[0] in factors]
+        return [node for node in sums if node.attrs.axes == (0,) and not self.is_unrolled(node.inputs[0].shape[0])]
 
     def _memory_of(self, node: Node) -> tuple[bool, Sequence[Node]]:
         """Whether a node's array must be in memory, and which inputs must."""
@@ -243,7 +252,7 @@ class _Plan:
 
     def _marks(self) -> Patterns:
         """Which elements matter, of the operands and results of products."""
-        products = [node for node in self.order if is_product(node, self.limit) and may_have_bands(node)]
+        products = [node for node in self.products if may_have_bands(node)]
         if not products:
             return Patterns({}, {})
         request, checked = self.request, self.request.check

@@ -40,7 +40,7 @@ PROGRAMS = {
 @pytest.fixture
 def short_blocks(monkeypatch):
     """Blocks of three indices, wherever they are possible."""
-    monkeypatch.setattr(blocking, "_length", lambda extent, width: 3)
+    monkeypatch.setattr(blocking, "_length", lambda extent, width, shortest: 3)
     monkeypatch.setattr(blocking, "_WORTH", 0)
 
 
@@ -84,6 +84,27 @@ def test_a_training_step_runs_in_one_loop_over_blocks():
     assert sum(isinstance(stage, Product) for stage in loop.stages) == 5
     assert not any(isinstance(stage, Product) for stage in program.stages)
     assert all(isinstance(buffer.size, int) for buffer in program.buffers if buffer.kind == "temporary")
+
+
+def test_a_scaled_sum_of_what_a_product_reads_is_taken_block_by_block(rng):
+    """The sum is stored before it is scaled, so that the array that it is of need not be whole."""
+    value = np.sum(hidden * hidden)
+    outputs = [V.T @ (hidden.T @ X[:, :3]), 3.0 * np.sum(hidden, axis=0) + 1.0, value]
+    program = program_of(outputs, [X, W, V])
+    assert all(isinstance(buffer.size, int) for buffer in program.buffers if buffer.kind == "temporary")
+    given = arrays(700, rng)
+    want = evaluate(list(outputs), dict(zip([X, W, V], given, strict=True)))
+    for one, other in zip(sg.compile(tuple(outputs), [X, W, V])(*given), want, strict=True):
+        assert_same(one, other, rtol=1e-11, atol=1e-12)
+
+
+def test_blocks_are_short_only_where_what_they_read_again_is_small():
+    """Fifty indices fill the cache; each block reads the factors as a whole."""
+    for columns, expected in ((20, True), (600, False)):
+        rows, weights = sg.symbol("long_rows", (2000, columns)), sg.symbol("wide_weights", (columns, 800))
+        product = np.tanh(rows @ weights)
+        program = program_of([np.sum(product * product, axis=1), product.T @ rows], [rows, weights])
+        assert bool(loops_over_blocks(program)) == expected
 
 
 def test_short_axes_and_small_arrays_stay_whole():
