@@ -20,6 +20,7 @@ from symgrad.rewrite.engine import Rule
 __all__ = ["scaling_rules"]
 
 _LARGEST = 10  # exponents of the powers of two that move
+_MUCH = 8  # times as large as a result has to be what a factor leaves for it
 _TYPICAL = 100  # the size that a dynamic dimension is taken for
 _SCALED = ("multiply",)
 
@@ -167,10 +168,10 @@ def _split_inside(node: Any, movable: Movable) -> tuple[Any, Any] | None:
 
 
 def _contraction(node: Any, movable: Movable) -> Any:
-    """The factor of a large operand goes to the result, if this is smaller."""
+    """The factor of a large operand goes to the result, if this is so much smaller that a pass over it pays."""
     for position, one in enumerate(node.inputs):
         found = _split(one, movable) or _split_inside(one, movable)
-        if found is not None and _elements(node) < _elements(one):
+        if found is not None and _MUCH * _elements(node) <= _elements(one):
             factor, rest = found
             return _times(
                 factor, apply(node.op, (*node.inputs[:position], rest, *node.inputs[position + 1 :]), node.attrs)
