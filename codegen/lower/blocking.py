@@ -24,8 +24,9 @@ __all__ = ["blocked"]
 
 _WORTH = 1 << 18  # bytes of temporary arrays from which blocks are formed
 _CACHE = 1 << 19  # bytes that the temporary arrays of one block may take
+_LAST_CACHE = 1 << 22  # the same where such blocks are too short, and the whole arrays would be in memory
 _SHORTEST, _LONGEST = 64, 512  # indices of a block; shorter ones would make products of matrices slow
-_SHORT = 32  # the shortest where what every block reads again stays in the cache too
+_SHORT = 24  # the shortest where what every block reads again stays in the cache too
 
 
 def blocked(program: Program, threads: int = 1) -> Program:
@@ -227,7 +228,9 @@ def _length(extent: Size, width: int, shortest: int) -> int | None:
     """Indices of a block: what the cache holds, and a divisor of the extent if one is near."""
     most = min(_LONGEST, _CACHE // width)
     if most < shortest:
-        return None
+        most = min(_SHORTEST, _LAST_CACHE // width)
+        if most < _SHORT or (isinstance(extent, int) and width * extent < 2 * _LAST_CACHE):
+            return None
     if not isinstance(extent, int):
         return most // 16 * 16
     divisors = [size for size in range(most * 3 // 4, most + 1) if extent % size == 0 and size % 4 == 0]

@@ -98,13 +98,17 @@ def test_a_scaled_sum_of_what_a_product_reads_is_taken_block_by_block(rng):
         assert_same(one, other, rtol=1e-11, atol=1e-12)
 
 
-def test_blocks_are_short_only_where_what_they_read_again_is_small():
-    """Fifty indices fill the cache; each block reads the factors as a whole."""
-    for columns, expected in ((20, True), (600, False)):
-        rows, weights = sg.symbol("long_rows", (2000, columns)), sg.symbol("wide_weights", (columns, 800))
-        product = np.tanh(rows @ weights)
-        program = program_of([np.sum(product * product, axis=1), product.T @ rows], [rows, weights])
-        assert bool(loops_over_blocks(program)) == expected
+@pytest.mark.parametrize(("columns", "hidden_size", "rows", "length"), [
+    (20, 800, 2000, 40),  # in the second cache, as what each block reads again is small
+    (600, 800, 2000, 60),  # in the last one
+    (600, 800, 300, None),  # where the whole arrays are anyway
+    (20, 80_000, 2000, None),
+])  # fmt: skip
+def test_blocks_are_short_only_where_that_pays(columns, hidden_size, rows, length):
+    inputs = sg.symbol("long_rows", (rows, columns)), sg.symbol("wide_weights", (columns, hidden_size))
+    product = np.tanh(inputs[0] @ inputs[1])
+    program = program_of([np.sum(product * product, axis=1), product.T @ inputs[0]], inputs)
+    assert [one.length for one in loops_over_blocks(program)] == ([] if length is None else [length])
 
 
 def test_short_axes_and_small_arrays_stay_whole():
