@@ -26,6 +26,9 @@ _WORTH = 1 << 18  # bytes of temporary arrays from which blocks are formed
 _CACHE = 1 << 19  # bytes that the temporary arrays of one block may take
 _LAST_CACHE = 1 << 22  # the same where such blocks are too short, and the whole arrays would be in memory
 _SHORTEST, _LONGEST = 64, 512  # indices of a block; shorter ones would make products of matrices slow
+_AGAIN = (
+    96  # times as much as for an index may be read again for each of those: else products would take most of the time
+)
 _SHORT = 24  # the shortest where what every block reads again stays in the cache too
 
 
@@ -154,7 +157,7 @@ def _formed(
     width = sum(step * buffer.dtype.itemsize for buffer, step in local.items()) + _read_again(group, local, extent)
     if len(group.parts) < 2 or not width or (isinstance(extent, int) and width * extent < _WORTH):
         return None
-    length = _length(extent, width, _SHORT if _whole(group) <= _CACHE else _SHORTEST)
+    length = _length(extent, width, _whole(group))
     if length is None:
         return None
     zeros = [Fill(buffer) for buffer in program.buffers if buffer in group.sums]
@@ -224,12 +227,16 @@ def _whole(group: _Group) -> float:
     return sum(one.size * one.dtype.itemsize if isinstance(one.size, int) else inf for one in buffers)
 
 
-def _length(extent: Size, width: int, shortest: int) -> int | None:
-    """Indices of a block: what the cache holds, and a divisor of the extent if one is near."""
+def _length(extent: Size, width: int, whole: float) -> int | None:
+    """Indices of a block: what the cache holds, and a divisor of the extent if one is near.
+
+    ``whole`` are the bytes that every block reads again.
+    """
     most = min(_LONGEST, _CACHE // width)
-    if most < shortest:
+    if most < (_SHORT if whole <= _CACHE else _SHORTEST):
         most = min(_SHORTEST, _LAST_CACHE // width)
-        if most < _SHORT or (isinstance(extent, int) and width * extent < 2 * _LAST_CACHE):
+        in_memory = not isinstance(extent, int) or width * extent >= 2 * _LAST_CACHE
+        if most < _SHORT or not in_memory or whole > _AGAIN * width:
             return None
     if not isinstance(extent, int):
         return most // 16 * 16

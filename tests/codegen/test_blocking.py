@@ -40,7 +40,7 @@ PROGRAMS = {
 @pytest.fixture
 def short_blocks(monkeypatch):
     """Blocks of three indices, wherever they are possible."""
-    monkeypatch.setattr(blocking, "_length", lambda extent, width, shortest: 3)
+    monkeypatch.setattr(blocking, "_length", lambda extent, width, whole: 3)
     monkeypatch.setattr(blocking, "_WORTH", 0)
 
 
@@ -100,8 +100,9 @@ def test_a_scaled_sum_of_what_a_product_reads_is_taken_block_by_block(rng):
 
 @pytest.mark.parametrize(("columns", "hidden_size", "rows", "length"), [
     (20, 800, 2000, 40),  # in the second cache, as what each block reads again is small
-    (600, 800, 2000, 60),  # in the last one
-    (600, 800, 300, None),  # where the whole arrays are anyway
+    (80, 800, 2000, 60),  # in the last one
+    (80, 800, 300, None),  # where the whole arrays are anyway
+    (600, 800, 2000, None),  # products take most of the time
     (20, 80_000, 2000, None),
 ])  # fmt: skip
 def test_blocks_are_short_only_where_that_pays(columns, hidden_size, rows, length):

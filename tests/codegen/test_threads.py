@@ -98,7 +98,7 @@ def always(monkeypatch):
 @pytest.fixture
 def short(always, monkeypatch):
     """Parts of a few indices, wherever parts are possible."""
-    monkeypatch.setattr(blocking, "_length", lambda extent, width, shortest: 3)
+    monkeypatch.setattr(blocking, "_length", lambda extent, width, whole: 3)
     monkeypatch.setattr(blocking, "_WORTH", 0)
     monkeypatch.setattr(splitting, "_PART", 1)
     monkeypatch.setattr(splitting, "_DEAR", 0)
