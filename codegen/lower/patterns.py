@@ -25,6 +25,7 @@ Pattern = np.ndarray[Any, Any]
 
 _LARGEST = 1 << 18  # elements of a pattern
 _MOVES = {"reshape", "slice", "concatenate", "stack", "place", "update", "gather", "scatter_add", "scatter_set"}
+_SELECTS = {"where", "masked_multiply", "zero_multiply", *_MOVES} - {"reshape", "concatenate", "stack"}
 _READS = {"broadcast_to", "expand_dims", "squeeze", "transpose", "assert_shape"}
 _FIRST_INDEX = {"gather": 1, "scatter_add": 2, "scatter_set": 2}
 
@@ -44,6 +45,8 @@ class Patterns(NamedTuple):
 
 def patterns(order: Sequence[Node], results: Iterable[Node], products: Sequence[Node]) -> Patterns:
     """Patterns of the operands of some products, and of their results."""
+    if not any(node.op.name in _SELECTS or (node.op.name == "constant" and node.ndim > 1) for node in order):
+        return Patterns({}, {})
     known = known_values(order)
     entries: dict[Node, Pattern] = {}
     with np.errstate(all="ignore"):
