@@ -9,17 +9,15 @@ and aims at a geometric mean of 3.
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 import runpy
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import measuring
 import numpy as np
-from bench_functions import CASES, NUMPY, SLOT, places, potential, timed
+from bench_functions import CASES, NUMPY, medians, places, potential
 
 import symgrad as sg
 
@@ -139,22 +137,16 @@ def figures(work: Work, rounds: int) -> dict[str, float]:
         lambda kernel=kernel, room=room: kernel(*work.args, out=room)  # type: ignore[misc]
         for kernel, room in zip(kernels, rooms, strict=True)
     ]
-    counts = [max(1, int(SLOT / max(timed(run, 1), 1e-7))) for run in runs]
-    taken: list[list[float]] = [[], []]
-    for _ in range(rounds):
-        for times, run, count in zip(taken, runs, counts, strict=True):
-            times.append(timed(run, count))
-    one, both = map(statistics.median, taken)
+    taken = medians({"value": (runs[0], None), "value and gradient": (runs[1], None)}, rounds)
     ratios = {name: kernels[1].stats[name] / kernels[0].stats[name] for name in ("flops", "bytes")}
-    return {"value": one, "value and gradient": both, "time": both / one, **ratios}
+    return {**taken, "time": taken["value and gradient"] / taken["value"], **ratios}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument("--rounds", type=int, default=30)
+    parser = measuring.parser(__doc__, rounds=30)
     parser.add_argument("--only", default="", help="only works whose names contain this word")
     chosen = parser.parse_args()
+    measuring.on_one_processor()
     found = {}
     print(f"{'(value and gradient) / value':32s} {'time':>6s} {'flops':>6s} {'bytes':>6s}   microseconds")
     for label, work in WORKS.items():
@@ -167,10 +159,9 @@ def main() -> None:
         ratios = [row[name] for row in found.values()]
         mean = statistics.geometric_mean(ratios)
         print(f"{name}: geometric mean {mean:.2f} (aim: {MEAN:g}), largest {max(ratios):.2f} (limit: {MOST:g})")
-    versions = {"python": platform.python_version(), "numpy": np.__version__, "symgrad": sg.__version__}
+    versions = measuring.versions("numpy")
     print(versions)
-    if chosen.json:
-        chosen.json.write_text(json.dumps({"ratios": found, **versions}, indent=1, sort_keys=True) + "\n")
+    measuring.save(chosen.json, ratios=found, **versions)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from typing import Any, NamedTuple
 
+from codegen.lower.apart import used_values
 from codegen.lower.arena import stage_uses
 from codegen.lower.blocking import blocked
 from codegen.lower.columns import pack_columns
@@ -134,7 +135,7 @@ def _piece(body: Sequence[Any]) -> _Piece:
     made = {one.id: k for k, one in enumerate(body) if one.__class__ not in _NAMELESS}
     used: dict[int, int] = {}
     for k, one in enumerate(body):
-        for value in one.args if one.__class__ is Let else _values(one):
+        for value in one.args if one.__class__ is Let else used_values(one):
             if value not in made and value not in used:
                 used[value] = k
     return _Piece(body, made, used)
@@ -180,9 +181,3 @@ _NAMELESS = frozenset({Store, Scatter})  # statements without a value
 
 def _dtype(one: Any) -> Any:
     return INT64 if isinstance(one, IndexValue) else one.dtype
-
-
-def _values(one: Any) -> Sequence[int]:
-    """Values that a statement other than an operation uses."""
-    used = [value for value, _ in one.offset.values] if isinstance(one, (Load, Store, Scatter, IndexValue)) else []
-    return [*used, one.value] if isinstance(one, (Store, Scatter)) else used
