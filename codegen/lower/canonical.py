@@ -17,6 +17,7 @@ import numpy as np
 from codegen.lower.contraction import label_groups
 from codegen.lower.places import gathered
 from codegen.lower.regions import by_regions
+from codegen.lower.symmetric import mirrored
 from symgrad import ops, types
 from symgrad.dims import Dim
 from symgrad.errors import CompileError
@@ -59,9 +60,24 @@ def canonical(outputs: Sequence[Node], order: Sequence[Node] = (), fastmath: Set
         wanted = {name for rule in more for name in rule.ops}
         nodes = order if all(map(is_, stable, outputs)) else topological(stable)
         if wanted.isdisjoint({node.op.name for node in nodes}):
-            return _scaled(stable, nodes, fastmath)
+            return _with_mirrors(_scaled(stable, nodes, fastmath))
         made, _ = rewrite(stable, [*EXACT, *more], order=nodes)
-        return _scaled(made, topological(made), fastmath)
+        return _with_mirrors(_scaled(made, topological(made), fastmath))
+
+
+def _with_mirrors(made: Canonical) -> Canonical:
+    """The graph with symmetric products as triangles that are mirrored.  No rule: the products stay, inside of what replaces them."""
+    if all(mirrored(node) is None for node in made.order if node.op.kind is Kind.CONTRACTION):
+        return made
+    new: dict[Node, Node] = {}
+    for node in made.order:
+        inputs = tuple(new[one] for one in node.inputs)
+        same = all(map(is_, inputs, node.inputs))
+        own = node if same else apply(node.op, inputs, node.attrs)
+        mirror = mirrored(own) if own.op.kind is Kind.CONTRACTION else None
+        new[node] = own if mirror is None else mirror
+    outputs = [new[node] for node in made.outputs]
+    return Canonical(outputs, topological(outputs))
 
 
 def _scaled(outputs: list[Any], order: Sequence[Node], fastmath: Set[str]) -> Canonical:
