@@ -265,7 +265,8 @@ def _natural(value: bool | int | float) -> DType:
 
 def number(value: Any, dtype: DType) -> Any:
     """The scalar constant of that element type."""
-    return apply(CONSTANT, (), _number(struct.pack("<d", value) if isinstance(value, float) else int(value), dtype))
+    exact = struct.pack("<d", value) if isinstance(value, (float, np.floating)) else int(value)
+    return apply(CONSTANT, (), _number(exact, dtype))
 
 
 @lru_cache(4096)
