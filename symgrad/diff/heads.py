@@ -60,6 +60,9 @@ def _scaled(value: Any, factor: float) -> Any:
     if factor == 1:
         return value
     if factor == -1:
+        known = ops.uniform_value(value)
+        if known is not None:  # folded here: every product with it would be rewritten later
+            return ops.full_of(value.type, -known)
         return value.inputs[0] if value.op.name == "negative" else ops.negative(value)
     return ops.multiply(factor, value)
 

@@ -126,6 +126,13 @@ def test_constants_are_equal_exactly_when_their_bytes_are(left, right):
     np.testing.assert_array_equal(evaluate([sg.constant(a)], {})[0].view(np.int64), a.view(np.int64))
 
 
+def test_scalars_of_numpy_are_numbers():
+    """Those of float32 are no Python floats; they are not cut to integers."""
+    for value in (np.float32(-0.5), np.float64(-0.5), -0.5):
+        assert ops.uniform_value(ops.number(value, np.dtype("float32"))) == -0.5
+    assert ops.uniform_value(ops.number(np.int32(7), np.dtype("int64"))) == 7
+
+
 def test_numbers_as_operands_keep_their_bits():
     x = sg.symbol("x")
     assert (x + 0.0) is not (x + -0.0)
