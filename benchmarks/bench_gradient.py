@@ -12,6 +12,7 @@ from __future__ import annotations
 import runpy
 import statistics
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -133,10 +134,7 @@ def figures(work: Work, rounds: int) -> dict[str, float]:
     value = work.function(*symbols)
     kernels = [sg.compile(value, symbols), sg.compile([value, *sg.gradients(value, symbols[: work.wrt])], symbols)]
     rooms = [np.empty((), value.dtype), tuple(map(np.array, kernels[1](*work.args)))]
-    runs: list[Callable[[], Any]] = [
-        lambda kernel=kernel, room=room: kernel(*work.args, out=room)  # type: ignore[misc]
-        for kernel, room in zip(kernels, rooms, strict=True)
-    ]
+    runs = [partial(kernel, *work.args, out=room) for kernel, room in zip(kernels, rooms, strict=True)]
     taken = medians({"value": (runs[0], None), "value and gradient": (runs[1], None)}, rounds)
     ratios = {name: kernels[1].stats[name] / kernels[0].stats[name] for name in ("flops", "bytes")}
     return {**taken, "time": taken["value and gradient"] / taken["value"], **ratios}

@@ -19,8 +19,8 @@ from symgrad import types
 from symgrad.dims import Dim, Size
 from symgrad.node import Node
 from symgrad.opdef import Kind
+from symgrad.ops.boxes import Pick
 from symgrad.ops.contraction import EinsumAttrs, label_sizes, matmul_labels
-from symgrad.ops.structure import Pick
 from symgrad.types import INT64, TensorType
 
 __all__ = ["Flat", "NeedsStore", "Scalarizer", "Stored", "contraction_labels", "row_major", "wrapped_index"]

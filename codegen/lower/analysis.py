@@ -17,8 +17,8 @@ from symgrad import dims
 from symgrad.dims import Size
 from symgrad.node import Node
 from symgrad.opdef import Kind
+from symgrad.ops.boxes import Box
 from symgrad.ops.contraction import label_sizes
-from symgrad.ops.structure import Box
 from symgrad.types import is_tuple, same_shape
 
 __all__ = ["Facts", "analyse", "arrays_among", "largest_written_out", "level_of", "levels_of"]

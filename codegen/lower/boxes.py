@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from symgrad.ops.structure import Box, Pick, Range, same_box
+from symgrad.ops.boxes import Box, Pick, Range, same_box
 
 __all__ = ["Span", "disjoint", "overlapping", "span"]
 

@@ -23,8 +23,8 @@ from symgrad.dims import Dim
 from symgrad.errors import CompileError
 from symgrad.node import Node, apply, topological
 from symgrad.opdef import REGISTRY, Kind
+from symgrad.ops.boxes import Pick, whole
 from symgrad.ops.contraction import label_sizes
-from symgrad.ops.structure import Pick, whole
 from symgrad.provenance import SILENT, observed
 from symgrad.rewrite import EXACT, STABLE, Rule, rewrite
 from symgrad.rewrite.scaling import scaling_rules

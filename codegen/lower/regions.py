@@ -14,7 +14,7 @@ from typing import Any
 from codegen.lower.boxes import Span, span
 from symgrad import ops
 from symgrad.node import Node
-from symgrad.ops.structure import Box, Pick, Range, same_box
+from symgrad.ops.boxes import Box, Pick, Range, same_box
 
 __all__ = ["by_regions"]
 

@@ -9,7 +9,7 @@ from codegen.lower.access import Stored, reshape_groups, row_major
 from symgrad import types
 from symgrad.dims import Size
 from symgrad.node import Node
-from symgrad.ops.structure import Pick
+from symgrad.ops.boxes import Pick
 
 __all__ = ["as_view", "is_dense", "view_base"]
 

@@ -17,8 +17,8 @@ from codegen.lower.views import is_dense
 from symgrad import types
 from symgrad.dims import Size
 from symgrad.node import Node
+from symgrad.ops.boxes import Box, Pick, Range, box_shape, whole
 from symgrad.ops.source import uniform_value
-from symgrad.ops.structure import Box, Pick, Range, box_shape, whole
 
 __all__ = ["Step", "by_parts", "steps"]
 

@@ -14,7 +14,7 @@ from typing import Any
 from symgrad import ops
 from symgrad.node import Node
 from symgrad.opdef import Gate
-from symgrad.ops.structure import stretched_axes
+from symgrad.ops.shapes import stretched_axes
 
 __all__ = ["MASKED_PRODUCTS", "Head", "add_heads", "gate", "materialize", "product", "through_sum"]
 

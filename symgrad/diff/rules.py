@@ -17,7 +17,7 @@ from symgrad.errors import GradientError, ShapeError, SymgradError
 from symgrad.node import Node, apply
 from symgrad.opdef import REGISTRY, Kind, OpDef
 from symgrad.ops.coerce import shape_text
-from symgrad.ops.elementwise import ELEMENTWISE
+from symgrad.ops.declaring import ELEMENTWISE
 from symgrad.provenance import user_line
 from symgrad.types import same_shape
 from symgrad.variables import is_variable

@@ -239,4 +239,4 @@ def _check_head(head: Node, shape: Shape, who: str) -> Any:
     for own, size in zip(head.shape, shape, strict=True):
         if agree(own, size) is False:
             raise mismatch(who, "head and result differ in shape", own, size, [head.shape, shape])
-    return ops.structure.assert_shape(head, shape)
+    return ops.assert_shape(head, shape)

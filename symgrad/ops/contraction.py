@@ -18,9 +18,11 @@ from symgrad.dims import Size
 from symgrad.errors import DTypeError, ShapeError
 from symgrad.node import Node, apply
 from symgrad.opdef import Kind, Linear, OpDef, Sample, register
-from symgrad.ops import coerce, elementwise, reduction, source, structure
+from symgrad.ops import coerce, elementwise, reduction, source
+from symgrad.ops.boxes import Pick, whole
 from symgrad.ops.indexing import gather
-from symgrad.ops.structure import Pick, assert_shape, slice_, squeeze, stack, transpose, whole
+from symgrad.ops.shapes import assert_shape, broadcast_to, reshape, sampler, squeeze, transpose
+from symgrad.ops.structure import slice_, stack
 from symgrad.provenance import user_line
 from symgrad.types import BOOL, TensorType
 
@@ -464,7 +466,7 @@ def outer(a: Any, b: Any) -> Any:
     >>> print(sg.linalg.outer(x, x), sg.linalg.outer(x, x).type)
     outer(x, x) float64[3, 3]
     """
-    a, b = (structure.reshape(x, -1) if x.ndim != 1 else x for x in _numbers([a, b], "outer"))
+    a, b = (reshape(x, -1) if x.ndim != 1 else x for x in _numbers([a, b], "outer"))
     return einsum_labels([a, b], [(0,), (1,)], (0, 1))
 
 
@@ -533,13 +535,10 @@ CROSS: OpDef = register(
         derivative=Linear(_transpose_cross),
         batch=lambda node, inputs, batched, size: apply(
             CROSS,
-            tuple(
-                x if own else structure.broadcast_to(x, (size, *x.shape))
-                for x, own in zip(inputs, batched, strict=True)
-            ),
+            tuple(x if own else broadcast_to(x, (size, *x.shape)) for x, own in zip(inputs, batched, strict=True)),
         ),
         define=_define_cross,
-        samples=structure.sampler(((), (3,), (3,)), ((), (4, 3), (4, 3))),
+        samples=sampler(((), (3,), (3,)), ((), (4, 3), (4, 3))),
         doc="Vector product of 3-vectors along the last axis.",
     )
 )

@@ -19,7 +19,6 @@ from symgrad.node import Node, apply
 from symgrad.opdef import Constant, Gate, Kind, Linear, OpDef, Partials, Sample, register
 from symgrad.ops import coerce, scalar, source
 from symgrad.ops.declaring import (
-    ELEMENTWISE,
     Elementwise,
     Partial,
     Rule,
@@ -33,7 +32,7 @@ from symgrad.ops.declaring import (
 from symgrad.ops.squares import is_sum_of_squares
 from symgrad.types import FLOAT64, DType
 
-__all__ = ["ELEMENTWISE", "CastAttrs", "Extremum", "as_extremum", "cast"]
+__all__ = ["CastAttrs", "Extremum", "as_extremum", "cast"]
 
 
 # -- arithmetic -----------------------------------------------------------------------------------------------------

@@ -17,43 +17,18 @@ from symgrad.errors import ShapeError
 from symgrad.node import Node, apply
 from symgrad.opdef import Kind, Linear, OpDef, register
 from symgrad.ops import coerce
-from symgrad.ops.boxes import Box, Pick, Range, box_shape, is_whole, python_index, same_box, whole
+from symgrad.ops.boxes import Box, Pick, Range, box_shape, is_whole, python_index, whole
 from symgrad.ops.shapes import (
     assert_shape,
     broadcast_to,
-    expand_dims,
     reshape,
     sampler,
-    squeeze,
-    stretched_axes,
-    transpose,
     zeros_like,
 )
 from symgrad.provenance import user_line
 from symgrad.types import Shape, TensorType
 
-__all__ = [
-    "AxisAttrs",
-    "Box",
-    "Pick",
-    "Range",
-    "assert_shape",
-    "box_shape",
-    "broadcast_to",
-    "concatenate",
-    "expand_dims",
-    "place",
-    "reshape",
-    "same_box",
-    "sampler",
-    "slice_",
-    "squeeze",
-    "stack",
-    "stretched_axes",
-    "transpose",
-    "update",
-    "whole",
-]
+__all__ = ["AxisAttrs", "concatenate", "place", "slice_", "stack", "update"]
 
 
 class AxisAttrs(NamedTuple):

@@ -17,7 +17,7 @@ from symgrad import ops, types
 from symgrad.containers import flatten, unflatten
 from symgrad.node import Node
 from symgrad.opdef import REGISTRY, Kind
-from symgrad.ops.structure import Pick, Range, same_box
+from symgrad.ops.boxes import Pick, Range, same_box
 from symgrad.provenance import observed
 from symgrad.rewrite.engine import Rule, rewrite
 

@@ -11,7 +11,7 @@ import symgrad as sg
 from codegen.lower.canonical import canonical
 from codegen.lower.loopir import Fill, Let, Nest, Store, statements
 from symgrad import ops
-from symgrad.ops.structure import Pick, Range
+from symgrad.ops.boxes import Pick, Range
 
 RNG = np.random.default_rng(2)
 
