@@ -101,6 +101,7 @@ class NestEmitter:
     ) -> None:
         self.f, self.sizes, self.unread = f, sizes, unread
         self.env: dict[int, Value] = {}
+        self.constants: dict[int, Any] = {}
         self.index: dict[Axis, Int] = {}
         self.lane: _Lane | None = None
         self.lanes = 1
@@ -143,9 +144,9 @@ class NestEmitter:
 
     def _statement(self, one: Any) -> None:
         if isinstance(one, Let):
-            emit = call_operation if self.calls_math and one.op in _CALLED else emit_operation
-            self.env[one.id] = emit(self.f, one.op, [self.env[arg] for arg in one.args], one.dtype)
+            self.env[one.id] = self._operation(one)
         elif isinstance(one, Const):
+            self.constants[one.id] = one.value.item()
             self.env[one.id] = constant(one.value.item(), value_type(one.dtype, 1))
         elif isinstance(one, Load):
             self.env[one.id] = self.memory.load(one)
@@ -162,6 +163,14 @@ class NestEmitter:
         else:
             assert isinstance(one, For)
             self._loop(one)
+
+    def _operation(self, one: Let) -> Value:
+        if one.op == "power" and types.is_float(one.dtype) and one.args[1] in self.constants:
+            short = mathlib.emit_power(self.f, self.env[one.args[0]], self.constants[one.args[1]])
+            if short is not None:
+                return short
+        emit = call_operation if self.calls_math and one.op in _CALLED else emit_operation
+        return emit(self.f, one.op, [self.env[arg] for arg in one.args], one.dtype)
 
     def index_value(self, offset: Offset) -> Value:
         """An affine index as an int64 value, a vector where it varies along the lanes."""

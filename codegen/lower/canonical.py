@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from codegen.lower.contraction import label_groups
+from codegen.lower.expansions import RUNNING, power_as_product, running_as_chain, without_units
 from codegen.lower.places import gathered
 from codegen.lower.regions import by_regions
 from codegen.lower.symmetric import mirrored
@@ -46,7 +47,7 @@ class Canonical(NamedTuple):
 def canonical(outputs: Sequence[Node], order: Sequence[Node] = (), fastmath: Set[str] = frozenset()) -> Canonical:
     """The outputs, ready for lowering; ``order`` is the topological order of their nodes, where that is known.
 
-    ``reassoc`` in ``fastmath`` lets every numerical factor move, not only powers of two.
+    ``reassoc`` in ``fastmath`` lets every numerical factor move, not only powers of two, and makes products of larger powers.
     """
     with observed(SILENT):
         order = order or topological(outputs)
@@ -56,7 +57,8 @@ def canonical(outputs: Sequence[Node], order: Sequence[Node] = (), fastmath: Set
         defined = tuple(op.name for op in REGISTRY.values() if op.define is not None)
         # Definitions come second: a stability rule would turn what a definition spells out back into its name.
         stable, _ = rewrite(outputs, [_FINITE, *EXACT, *STABLE], order=order)
-        more = [*_RULES, Rule("definition", defined, _define)]
+        product = power_as_product("reassoc" in fastmath)
+        more = [*_RULES, Rule("x ** n", ("power",), product), Rule("definition", defined, _define)]
         wanted = {name for rule in more for name in rule.ops}
         nodes = order if all(map(is_, stable, outputs)) else topological(stable)
         if wanted.isdisjoint({node.op.name for node in nodes}):
@@ -233,9 +235,11 @@ _RULES = [
     _FINITE,
     Rule("identity", ("identity", "stop_gradient"), _skip_identity),
     Rule("custom gradient", ("item",), _item),
+    Rule("units", ("einsum",), without_units),
     Rule("pairs", ("einsum",), _pairs),
     Rule("batch first", ("einsum",), _batch_first),
     Rule("known places", ("scatter_add",), _known_places),
     Rule("one number a place", ("scatter_add",), gathered),
     Rule("regions", ("place",), by_regions),
+    Rule("running results", RUNNING, running_as_chain),
 ]

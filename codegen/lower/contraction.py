@@ -21,10 +21,12 @@ from symgrad import types
 from symgrad.dims import Size
 from symgrad.node import Node
 from symgrad.ops.contraction import label_sizes
+from symgrad.ops.source import is_constant
 
 __all__ = ["Groups", "is_product", "label_groups", "may_have_bands", "product_stages"]
 
 _WRITTEN_OUT = 512  # multiplications of a small contraction inside a loop nest
+_SMALL_CONSTANT = 48  # numbers of a constant matrix for whose products tiles are too large: 6 x 6 is, 8 x 8 is not
 _BANDED = 16  # smallest operand whose zeros may be left out; for smaller ones, tiles are too large
 _BANDED_RESULT = 32  # smallest result that may be left out in part: rows are cut into tiles anew for each of several
 _WORTH = 0.75  # the part of a matrix that a band may have at most
@@ -56,20 +58,28 @@ def label_groups(node: Node) -> Groups:
 
 
 def is_product(node: Node, limit: int) -> bool:
-    """Whether a contraction is worth a matrix product of its own."""
+    """Whether a contraction is worth a matrix product of its own; small ones with a constant matrix are not."""
     if node.op.name not in ("matmul", "einsum") or len(node.inputs) != 2:
         return False
     groups = label_groups(node)
     if not (groups.rows and groups.columns and groups.inner):
         return False
-    work = 1
-    for label in (*groups.rows, *groups.columns, *groups.inner):
-        size = groups.sizes[label]
+    work, long = 1, set()
+    for label, size in groups.sizes.items():
         if not isinstance(size, int) or size > limit:
-            return True
-        work *= size
-    looped = any(not isinstance(groups.sizes[label], int) or groups.sizes[label] > limit for label in groups.batch)
-    return work > (_WRITTEN_OUT if looped else _WRITTEN_OUT_ALONE)
+            long.add(label)
+        elif label not in groups.batch:
+            work *= size
+    if long.issubset(groups.batch):
+        return work > (_WRITTEN_OUT if long else _WRITTEN_OUT_ALONE)
+    operands = zip(node.inputs, contraction_labels(node).inputs, strict=True)
+    by_constant = any(long.isdisjoint(labels) and _is_small_constant(one) for one, labels in operands)
+    return work > _WRITTEN_OUT or not by_constant
+
+
+def _is_small_constant(node: Node) -> bool:
+    size = node.type.size
+    return isinstance(size, int) and size <= _SMALL_CONSTANT and is_constant(node)
 
 
 class _Operand(NamedTuple):

@@ -35,7 +35,7 @@ from codegen.mathlib.fallback import per_lane
 from codegen.mathlib.real import Real
 from symgrad.errors import CompileError
 
-__all__ = ["ANGLES", "SUPPORTED", "arity", "emit", "emit_angles", "per_lane"]
+__all__ = ["ANGLES", "SUPPORTED", "arity", "emit", "emit_angles", "emit_power", "per_lane"]
 
 _FUNCTIONS: dict[str, Callable[..., Real]] = {
     "arccos": inverse_trigonometric.arccos,
@@ -104,6 +104,14 @@ def emit(f: Function, name: str, *args: Value) -> Value:
         raise CompileError(f"{name} takes {arity(name)} operands, not {len(args)}")
     with f.strict():
         return _FUNCTIONS[name](*(Real(f, arg) for arg in args)).value
+
+
+def emit_power(f: Function, x: Value, exponent: float) -> Value | None:
+    """``x`` to a constant exponent for which that takes fewer instructions than :func:`emit`; None for others."""
+    if not power.has_short_form(exponent, f.target.fma):
+        return None
+    with f.strict():
+        return power.power_of_constant(Real(f, x), exponent).value
 
 
 def emit_angles(f: Function, wanted: Sequence[tuple[str, Value]]) -> list[Value]:

@@ -6,6 +6,9 @@ exact enough (the plan of fdlibm's e_pow.c, with atanh as the series).  Floats a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from codegen.mathlib.double_word import Pair, fast_two_sum, multiply, two_product
 from codegen.mathlib.exponential import Reduced, power_of_two, round_with_bits, scale
 from codegen.mathlib.fallback import Rare, recompute
@@ -13,10 +16,15 @@ from codegen.mathlib.formats import INFINITY, NAN
 from codegen.mathlib.logarithm import split_normal
 from codegen.mathlib.real import Real, clamp, fma, polynomial, select
 
-__all__ = ["log2_pair", "power"]
+__all__ = ["has_short_form", "log2_pair", "power", "power_of_constant"]
 
+T = TypeVar("T")
 _PARITY = 2.0**51  # below it, adding the magic number rounds to an integer and shows whether it is odd
 _BEYOND = 1100.0  # powers of two beyond are 0 or infinite in either format
+_LARGEST, _LARGEST_UNFUSED = (
+    64,
+    8,
+)  # constant exponents for which there are products: they are exact enough, and shorter
 
 
 def atanh_of_quotient(m: Real) -> Pair:
@@ -92,3 +100,65 @@ def power(x: Real, y: Real) -> Real:
         made = _with_signs(wide, exponent, _positive_single(abs(wide), exponent)).truncated()
     [merged] = recompute([Rare(rare, made, "pow", (x, y))])
     return merged
+
+
+# -- constant exponents ---------------------------------------------------------------------------------------------
+def has_short_form(exponent: float, fma: bool) -> bool:
+    """Whether :func:`power_of_constant` takes this exponent: small integers and halves of odd ones.
+
+    Without a fused operation, pairs near the end of the range have no second part, and each product rounds.
+    """
+    return abs(exponent) <= (_LARGEST if fma else _LARGEST_UNFUSED) and (2 * exponent).is_integer() and exponent != 0
+
+
+def power_of_constant(x: Real, exponent: float) -> Real:
+    """x to a small integer, by repeated products of pairs, or to half an odd one, which takes a root as well."""
+    if exponent.is_integer():
+        return _whole_power(x, int(exponent))
+    whole, root = int(exponent), x.sqrt()
+    made = (1.0 / root if whole == 0 else _whole_power(x, whole) / root) if exponent < 0 else root
+    if whole > 0:
+        made = _whole_power(x, whole) * root
+    # the root of -0 is -0 and that of -infinity nan, but pow knows neither
+    return select(x.equals(-INFINITY), 0.0 if exponent < 0 else INFINITY, abs(made))
+
+
+def _whole_power(x: Real, n: int) -> Real:
+    """x^n for n other than 0: in double by products of pairs, rounded once; in float by products in double."""
+    if n == 1:
+        return x
+    if not x.format.is_double:
+        wide = x.extended()
+        return _raised(wide if n > 0 else 1.0 / wide, abs(n), Real.__mul__).truncated()
+    made = _raised(x if n > 0 else _reciprocal(x), abs(n), _times)
+    assert isinstance(made, Pair)
+    total = made.high + made.low
+    # Of infinities the second part is nan; of zeros it may have another sign.
+    return select(total.compare("one", 0.0), total, made.high)
+
+
+def _raised(base: T, n: int, times: Callable[[T, T], T]) -> T:
+    """The base to the n by repeated squaring."""
+    made = base
+    for bit in f"{n:b}"[1:]:
+        made = times(made, made)
+        if bit == "1":
+            made = times(made, base)
+    return made
+
+
+def _times(a: Pair | Real, b: Pair | Real) -> Pair | Real:
+    """The product of two numbers, or of a pair and either, as a pair."""
+    if isinstance(a, Real):
+        assert isinstance(b, Real)
+        return two_product(a, b)
+    if isinstance(b, Pair):
+        return multiply(a, b)
+    high, low = two_product(a.high, b)
+    return Pair(high, fma(a.low, b, low))
+
+
+def _reciprocal(x: Real) -> Pair:
+    inverse = 1.0 / x
+    product, low = two_product(x, inverse)
+    return Pair(inverse, ((1.0 - product) - low) * inverse)

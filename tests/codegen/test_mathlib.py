@@ -15,7 +15,7 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-from mathlib_cases import BY_NAME, CASES, Array, Case, special_values
+from mathlib_cases import ANY, BY_NAME, CASES, SMALL, Array, Case, near, special_values, spread, uniform
 
 from codegen import mathlib
 from codegen.llvm.builder import Function, Module
@@ -109,9 +109,14 @@ def errors(got: Array, wanted: list[Any], units: list[Any]) -> Array:
         ])  # fmt: skip
 
 
-def same_bits(a: Array, b: Array) -> bool:
+def same_bits_each(a: Array, b: Array) -> Array:
     """Equal bit for bit, except that one nan is as good as another."""
-    return bool(np.all((a.view(f"i{a.itemsize}") == b.view(f"i{b.itemsize}")) | (np.isnan(a) & np.isnan(b))))
+    same: Array = (a.view(f"i{a.itemsize}") == b.view(f"i{b.itemsize}")) | (np.isnan(a) & np.isnan(b))
+    return same
+
+
+def same_bits(a: Array, b: Array) -> bool:
+    return bool(np.all(same_bits_each(a, b)))
 
 
 def test_every_supported_operation_has_a_case() -> None:
@@ -175,6 +180,57 @@ def test_scaling_instruction_gives_the_bits_of_two_products(name: str, element: 
     args = samples(BY_NAME[name], element)[0]
     pretended = dataclasses.replace(MACHINES["fma"], vector_bits=512)
     assert same_bits(evaluate(name, args, target=pretended), evaluate(name, args))
+
+
+EXPONENTS = (-64, -12, -3, -2, -1, 2, 3, 5, 7, 12, 63, 64, -10.5, -2.5, -1.5, -0.5, 1.5, 2.5, 10.5)
+
+
+@functools.cache
+def raised(exponent: float) -> tuple[Case, Body]:
+    """The power with a constant exponent."""
+    size = 1 / max(abs(exponent), 1)
+    wide = spread(-size, size, signed=float(exponent).is_integer())
+    rows = [[uniform(1, 2)], [wide], [near(1)], *([[SMALL], [ANY]] if float(exponent).is_integer() else [])]
+    case = Case("power", lambda x: mpmath.power(x, exponent), lambda x: np.power(x, x.dtype.type(exponent)), rows)
+
+    def body(f: Function, x: Value) -> Value:
+        made = mathlib.emit_power(f, x, float(exponent))
+        assert made is not None
+        return made
+
+    return case, body
+
+
+each_exponent = pytest.mark.parametrize(
+    ("exponent", "machine"), [(one, name) for name in MACHINES for one in EXPONENTS if name == "fma" or abs(one) <= 8]
+)
+
+
+@each_format
+@each_exponent
+def test_error_bound_of_constant_exponents(exponent: float, element: str, machine: str) -> None:
+    case, body = raised(exponent)
+    args, wanted, units = samples(case, element)
+    found = errors(evaluate(body, args, target=MACHINES[machine]), wanted, units)
+    assert found.max() <= (2.5 if MACHINES[machine].fma else 4.0), args[0][np.argmax(found)]
+
+
+@each_format
+@each_exponent
+def test_special_values_of_constant_exponents(exponent: float, element: str, machine: str) -> None:
+    case, body = raised(exponent)
+    values = special_values(FORMATS[element])
+    with np.errstate(all="ignore"):
+        want = case.peer(values)
+        got = evaluate(body, [values], target=MACHINES[machine])
+        close = np.abs(got.astype(float) - want) <= 8 * np.abs(np.spacing(want)).astype(float)
+    same = same_bits_each(got, want) | (close & (want != 0) & np.isfinite(want))
+    assert same.all(), [(values[k], got[k], want[k]) for k in np.flatnonzero(~same)]
+
+
+def test_other_exponents_have_no_short_form() -> None:
+    f = Module(native()).function("kernel", [("x", DOUBLE)], DOUBLE)
+    assert all(mathlib.emit_power(f, f["x"], one) is None for one in (0.0, 0.25, 65.0, -64.75, math.inf, math.nan))
 
 
 @each_format
