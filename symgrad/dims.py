@@ -400,8 +400,26 @@ def maximum(left: Size, right: Size) -> Size:
     # max(a, b) = b + max(a - b, 0): one spelling for all of a kind
     if isinstance(left, int) or (isinstance(right, Dim) and str(left) < str(right)):
         left, right = right, left
-    excess = _sum(left, right, -1)
+    excess = _flattened(_sum(left, right, -1))
+    if isinstance(excess, int):
+        return _sum(right, max(excess, 0), 1)
     return _sum(_of_atom(_atom("max", f"max({excess}, 0)", excess, 0)), right, 1)
+
+
+def _flattened(excess: Size) -> Size:
+    """A size whose maximum with 0 is that of the given one, without the maxima in it that make no difference.
+
+    ``max(c max(e, 0) + rest, 0)`` is ``max(c e + rest, rest, 0)``: of no more than 0, one of the first two can go.
+    """
+    for monomial, c in excess.terms if isinstance(excess, Dim) else ():
+        if len(monomial) != 1 or monomial[0].kind != "max" or c < 0:
+            continue
+        with_either = [substitute(excess, {monomial[0]: operand}) for operand in monomial[0].operands]
+        alone = _sum(with_either[1], _scale(_of_atom(monomial[0]), c), 1) is excess  # the maximum occurs only here
+        kept = [one for one in with_either if not at_least(0, one)]
+        if alone and len(kept) == 1:
+            return _flattened(kept[0])
+    return excess
 
 
 def minimum(left: Size, right: Size) -> Size:

@@ -317,7 +317,18 @@ def slice_range(entry: slice, size: Size) -> Range:
     start = first if entry.start is None else _clipped(_bound(entry.start), size, low, high)
     stop = last if entry.stop is None else _clipped(_bound(entry.stop), size, low, high)
     span = stop - start if step > 0 else start - stop
-    return Range(start, dims.floordiv(dims.maximum(span, 0) + abs(step) - 1, abs(step)), step)
+    cut = _cut(entry)
+    if step > 0 and cut is not None:
+        span = size - cut  # the same where it is positive, and one spelling for x[2:], x[1:-1] and x[:-2]
+    return Range(start, dims.floordiv(dims.maximum(span + abs(step) - 1, 0), abs(step)), step)
+
+
+def _cut(entry: slice) -> int | None:
+    """How many elements a slice leaves out at both ends together, where it counts its bounds from these."""
+    front = 0 if entry.start is None else _bound(entry.start)
+    back = 0 if entry.stop is None else -_bound(entry.stop)
+    counted = isinstance(front, int) and isinstance(back, int) and front >= 0 and (entry.stop is None or back > 0)
+    return front + back if counted else None
 
 
 def _bound(value: Any) -> Any:

@@ -248,12 +248,19 @@ def _as_written(entry: Pick | Range, size: Dim) -> str | None:
     for k in _constants(entry.start) + _constants(entry.size):
         for one in (k, k + 1) if entry.step < 0 else (k,):  # clipping of backward slices counts from -1
             bounds += [one, -one] if one > 0 and one not in bounds else []
-    for first, last in itertools.product(bounds, bounds):
+    for first, last in itertools.product(bounds, [*bounds, *_ends(entry, bounds)]):
         made = slice_range(slice(first, last, entry.step), size)
         if same_shape((made.start, made.size), (entry.start, entry.size)):
             texts = ["" if one is None else str(one) for one in (first, last)]
             return ":".join([*texts, str(entry.step)] if entry.step != 1 else texts)
     return None
+
+
+def _ends(entry: Range, bounds: Sequence[int | None]) -> list[int]:
+    """More bounds counted from the end: the size of a part has what both ends leave out, and its step, in one number."""
+    cuts = [sign * k + entry.step - 1 for k in (0, *_constants(entry.size)) for sign in (1, -1)]
+    ends = {front - cut for cut in cuts for front in (0, *(one for one in bounds if one is not None and one > 0))}
+    return sorted(one for one in ends if one < 0 and one not in bounds) if entry.step > 0 else []
 
 
 _MAX_CONSTANTS = 4

@@ -585,3 +585,44 @@ def test_other_shapes(shape, what):
     with pytest.raises(ShapeError) as caught:
         sg.symbol("x", shape)
     assert caught.value.what == what
+
+
+# -- sizes of slices ------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "before", [lambda x: x, lambda x: x[1:], lambda x: x[:-2], lambda x: x[1:-1], lambda x: x[::2]]
+)
+@pytest.mark.parametrize("width", [2, 3, 4, 5])
+def test_shifted_parts_of_an_axis_are_of_one_size(before, width):
+    """A stencil adds up x[2:], x[1:-1] and x[:-2], whose lengths are equal however short x is."""
+    x = sg.symbol("x", ("n",))
+
+    def stencil(y):
+        parts = [y[k : -last if (last := width - 1 - k) else None] for k in range(width)]
+        return sum((2.0**k * part for k, part in enumerate(parts)), 0.0)
+
+    made = stencil(before(x))
+    for size in (0, 1, 2, 3, 4, 7, 12):
+        array = np.arange(1.0, size + 1)
+        np.testing.assert_array_equal(evaluate([made], {x: array})[0], stencil(before(array)))
+    twice = stencil(stencil(before(x)))
+    array = np.arange(1.0, 30.0)
+    np.testing.assert_array_equal(evaluate([twice], {x: array})[0], stencil(stencil(before(array))))
+
+
+def test_pairs_of_neighbours_are_of_one_size():
+    x = sg.symbol("x", ("n",))
+    made = x[1::2] - x[:-1:2]
+    for size in (0, 1, 2, 3, 8):
+        array = np.arange(float(size)) ** 2
+        np.testing.assert_array_equal(evaluate([made], {x: array})[0], array[1::2] - array[:-1:2])
+
+
+def test_a_maximum_in_a_maximum():
+    n = sg.dim("n")
+    assert dims.maximum(dims.maximum(n - 1, 0) - 2, 0) is dims.maximum(n - 3, 0)
+    assert dims.maximum(2 * dims.maximum(n - 1, 0) - n, 0) is dims.maximum(n - 2, 0)
+    assert dims.maximum(dims.maximum(n - 1, 0) + 2, 0) is not dims.maximum(n + 1, 0)
+    for size in range(6):
+        assert at(dims.maximum(dims.maximum(n - 3, 0) - 2 * dims.maximum(n - 4, 0), 1), {"n": size}) == max(
+            max(size - 3, 0) - 2 * max(size - 4, 0), 1
+        )
