@@ -41,13 +41,18 @@ def _on(rows: Any, columns: Any, compare: Any, k: int) -> Any:
     return compare(ops.subtract(ops.iota(columns), ops.expand_dims(ops.iota(rows), 1)), k)
 
 
+def _where(table: Any, node: Any) -> Any:
+    """The elements where the table is true, zero (False, of booleans) elsewhere."""
+    return ops.where(table, node, False if types.is_bool(node.dtype) else 0)
+
+
 def diagflat(v: Any, k: int = 0) -> Any:
     """A matrix with the elements on a diagonal, zero elsewhere."""
     flat = ops.reshape(ops.as_node(v), -1)
     size = flat.shape[0] + abs(k)
     rest = ops.full((abs(k),), 0, flat.dtype)
     long = ops.concatenate([flat, rest]) if k else flat  # of rows where the diagonal lies above, else of columns
-    return ops.where(_on(size, size, ops.equal, k), ops.expand_dims(long, 1 if k >= 0 else 0), 0)
+    return _where(_on(size, size, ops.equal, k), ops.expand_dims(long, 1 if k >= 0 else 0))
 
 
 def diag(v: Any, k: int = 0) -> Any:
@@ -63,7 +68,7 @@ def _triangle(m: Any, compare: Any, k: int, who: str) -> Any:
     if node.ndim == 0:
         raise ShapeError(f"{who}: a scalar has no triangle", where=user_line())
     square = node if node.ndim > 1 else ops.broadcast_to(node, (node.shape[0], node.shape[0]))
-    return ops.where(_on(square.shape[-2], square.shape[-1], compare, k), square, 0)
+    return _where(_on(square.shape[-2], square.shape[-1], compare, k), square)
 
 
 def tril(m: Any, k: int = 0) -> Any:

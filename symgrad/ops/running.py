@@ -235,16 +235,18 @@ def cumprod(x: Any, axis: Any = None, dtype: Any = None) -> Any:
     return _build(CUMPROD, x, axis, _summable(x, dtype))
 
 
-def _ordered(x: Any) -> Any:
+def _running_extremum(op: OpDef, x: Any, axis: Any) -> Any:
     node = coerce.as_node(x)
-    return elementwise.cast(node, INT64) if node.dtype is BOOL else node
+    if node.dtype is not BOOL:
+        return _build(op, node, axis)
+    return elementwise.cast(_build(op, elementwise.cast(node, INT64), axis), BOOL)
 
 
 def cummax(x: Any, axis: Any = None) -> Any:
-    """The largest element so far along an axis (None: of the flattened array); booleans count as int64."""
-    return _build(CUMMAX, _ordered(x), axis)
+    """The largest element so far along an axis (None: of the flattened array)."""
+    return _running_extremum(CUMMAX, x, axis)
 
 
 def cummin(x: Any, axis: Any = None) -> Any:
-    """The smallest element so far along an axis (None: of the flattened array); booleans count as int64."""
-    return _build(CUMMIN, _ordered(x), axis)
+    """The smallest element so far along an axis (None: of the flattened array)."""
+    return _running_extremum(CUMMIN, x, axis)

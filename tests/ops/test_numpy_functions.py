@@ -417,3 +417,18 @@ def test_every_function_is_called():
     elsewhere = {"cumulative_prod", "cumulative_sum", "matrix_transpose", "unstack", "unwrap"}
     names = [name for module in modules for name in module.__all__ if name not in elsewhere]
     assert [name for name in names if f"np.{name}(" not in source] == []
+
+
+@pytest.mark.parametrize(
+    "function",
+    [np.tril, np.triu, np.diag, np.diagflat, np.maximum.accumulate, np.minimum.accumulate],
+    ids=lambda one: getattr(one, "__qualname__", one.__name__),
+)
+@pytest.mark.parametrize("shape", [(4,), (3, 4)])
+def test_booleans_stay_booleans(function, shape):
+    array = np.random.default_rng(3).random(shape) < 0.5
+    x = sg.symbol("x", shape, dtype="bool")
+    want = function(array)
+    got = sg.compile(function(x), [x])(array)
+    assert got.dtype == want.dtype == bool
+    np.testing.assert_array_equal(got, want)
