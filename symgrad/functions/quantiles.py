@@ -51,7 +51,11 @@ def median(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
         raise ShapeError("median: no elements", where=user_line())
     ordered = sort(flat)
     low, high = _at(ordered, (size - 1) // 2), _at(ordered, size // 2)
-    made = low if low is high else ops.divide(ops.add(low, high), 2)
+    made = low
+    if low is not high:
+        made = ops.divide(ops.add(low, high), 2)
+        if isinstance(size, Dim):  # of an odd number there is one middle, and twice that might overflow
+            made = ops.where(ops.equal(ops.as_node(size % 2), 1), ops.cast(low, made.dtype), made)
     made = ops.where(ops.isnan(_at(ordered, -1)), float("nan"), made)
     return ops.expand_dims(made, axes) if keepdims and axes else made
 

@@ -119,6 +119,22 @@ def test_nan_sorts_last_and_makes_statistics_nan():
     assert np.isnan(sg.jit(lambda v: np.quantile(v, 0.5))(point))
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 6, 7])
+def test_median_of_huge_elements(size):
+    """One middle element is the median, however large; the mean of two may overflow, as NumPy's."""
+    x = sg.symbol("x", ("n",))
+    kernel = sg.compile([np.median(x), *sg.gradients(np.median(x), [x])], [x])
+    for middle in (1e308, np.inf, 3.0):
+        point = np.full(size, middle)
+        point[: size // 3], point[size - size // 3 :] = -1e300, np.inf
+        with np.errstate(all="ignore"):
+            want = np.median(point)
+        got, slope = kernel(point)
+        assert got == want
+        if size % 2:
+            assert np.count_nonzero(slope) == 1
+
+
 def test_branches_not_chosen_contribute_nothing():
     def f(v):
         return np.sum(np.select([v > 0], [np.log(v)], default=v)) + np.sum(
