@@ -28,6 +28,7 @@ _REPEAT = 8  # cycles per element from which a value that several nests need is 
 _TYPICAL = 100  # the size that a dynamic axis is taken for
 _LIMIT = 1_000_000
 _STATEMENTS = 512  # elements of one array that are written out, rather than looped over, at most
+_LONG = 10  # cycles from which an operation is much code, as a tanh is, and counts as so many statements
 
 Domain = tuple[Size, ...]  # extents of loop axes, sorted
 _NO_LOOPS: Domain = ()
@@ -91,16 +92,19 @@ def analyse(
 def largest_written_out(arrays: Sequence[Node], limit: int, is_product: Callable[[Node, int], bool]) -> int:
     """The largest axis to write out: ``limit``, or less where an array of several such axes would be very long code."""
     seen: set[Any] = set()
+    counted: set[Any] = set()
     for node in arrays:
         if is_tuple(node.type) or is_product(node, limit):
             continue
         shape = node.inputs[0].shape if node.op.kind is Kind.REDUCTION else node.shape
         if node.op.name in ("matmul", "einsum"):
             shape = tuple(label_sizes(node.inputs, contraction_labels(node)).values())
-        if len(shape) > 1 and shape not in seen:
+        most = _STATEMENTS // _LONG if COST.get(node.op.name, 1) >= _LONG else _STATEMENTS
+        if len(shape) > 1 and (shape, most) not in counted:
             seen.add(shape)
+            counted.add((shape, most))
             sizes = sorted(size for size in shape if isinstance(size, int) and 1 < size <= limit)
-            while math.prod(sizes) > _STATEMENTS:
+            while math.prod(sizes) > most:
                 limit = sizes[-1] - 1
                 sizes = [size for size in sizes if size <= limit]
     return _without_outer_axes(arrays, seen, limit)

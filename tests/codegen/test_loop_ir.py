@@ -10,7 +10,7 @@ from comparing import assert_same
 from loops import interpret, lower, program_of
 
 import symgrad as sg
-from codegen.lower.loopir import For, Load, Nest, Scatter, Store, statements, text
+from codegen.lower.loopir import For, Let, Load, Nest, Scatter, Store, statements, text
 from symgrad import types
 from symgrad.backend import find_backend
 from symgrad.errors import CompileError
@@ -112,6 +112,23 @@ def test_one_nest_for_results_of_one_index_space():
     assert isinstance(nest, Nest)
     assert sum(isinstance(one, For) for one in statements(nest.body)) == 1
     assert sum(isinstance(one, Store) for one in statements(nest.body)) == 2
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 17), (8, 8, 8, 18), ("n", 15, 15)])
+@pytest.mark.parametrize(
+    "function", [lambda x: np.tanh(x[..., :-1, :] + x[..., 1:, :]), lambda x: np.mod(np.tril(x), x)]
+)
+def test_long_functions_are_not_written_out_for_hundreds_of_elements(shape, function):
+    """A row of 17 beside axes of 16 was 240 copies of a hyperbolic tangent, which took ten seconds to compile."""
+    array = sg.symbol("a", shape)
+    program = program_of([function(array)], [array])
+    count = sum(
+        isinstance(one, Let) and one.op in ("tanh", "remainder")
+        for stage in program.stages
+        if isinstance(stage, Nest)
+        for one in statements(stage.body)
+    )
+    assert 0 < count <= 64
 
 
 def test_repeated_positions_are_scattered_in_order():
