@@ -37,9 +37,8 @@ class Subroutine:
 
     @property
     def name(self) -> str:
-        """The symbol: the stem and everything known."""
-        known = [f"{name}{value}" for name, value in self.integers if value is not None]
-        return "_".join([self.stem, *known])
+        """The symbol: the stem, its integers, and of these everything known."""
+        return "_".join([self.stem, *(name if value is None else f"{name}{value}" for name, value in self.integers)])
 
     @contextmanager
     def body(self, module: Module) -> Iterator[Function]:

@@ -105,3 +105,13 @@ def test_gradient_of_a_triangular_product_is_computed_in_its_triangle():
     first, last = [one for one in flattened(program.stages) if isinstance(one, Product)]
     assert first.b_band == UPPER
     assert last.c_band in (LOWER, UPPER)
+
+
+def test_products_with_bands_of_different_operands(rng):
+    """Alike but for which of their matrices has the band, they need code of their own; from this size on both have loops."""
+    size = 192
+    symbols = [sg.symbol(name, (size, size)) for name in "AB"]
+    a, b = rng.normal(size=(2, size, size))
+    made = np.tril(np.tril(symbols[0]) @ symbols[1] @ symbols[1].T)
+    got = sg.compile(made, symbols)(a, b)
+    assert_same(got, np.tril(np.tril(a) @ b @ b.T), rtol=1e-11, atol=1e-11)
