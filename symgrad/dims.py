@@ -2,7 +2,8 @@
 cannot know (a named dimension has no value while tracing).
 
 A dimension is an integer polynomial in *atoms*: named dimensions, anonymous ones, floor quotients and maxima.  Equal
-polynomials are the same object, so ``is`` compares them.  Named and anonymous dimensions are at least zero.
+polynomials are the same object, so ``is`` compares them.  Named and anonymous dimensions are at least zero.  Maxima of
+functions of one dimension have one spelling (:mod:`symgrad.piecewise`), so that equal ones are equal polynomials.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple, Union
 from weakref import WeakValueDictionary
 
 from symgrad.errors import ShapeError, TraceError
+from symgrad.piecewise import Piecewise
 
 __all__ = [
     "Atom",
@@ -34,6 +36,8 @@ __all__ = [
     "has_maximum",
     "maximum",
     "minimum",
+    "of_piecewise",
+    "piecewise",
     "product",
     "rebuild",
     "stated",
@@ -393,38 +397,44 @@ def maximum(left: Size, right: Size) -> Size:
     """The larger of two sizes, decided where possible."""
     if isinstance(left, int) and isinstance(right, int):
         return max(left, right)
+    excess = _sum(left, right, -1)
+    if (found := piecewise(excess)) is not None:
+        atom, bent = found
+        return _sum(of_piecewise(atom, bent.or_zero()), right, 1)
     if at_least(left, right):
         return left
     if at_least(right, left):
         return right
     # max(a, b) = b + max(a - b, 0): one spelling for all of a kind
     if isinstance(left, int) or (isinstance(right, Dim) and str(left) < str(right)):
-        left, right = right, left
-    excess = _flattened(_sum(left, right, -1))
-    if isinstance(excess, int):
-        return _sum(right, max(excess, 0), 1)
+        left, right, excess = right, left, _scale(excess, -1)
     return _sum(_of_atom(_atom("max", f"max({excess}, 0)", excess, 0)), right, 1)
-
-
-def _flattened(excess: Size) -> Size:
-    """A size whose maximum with 0 is that of the given one, without the maxima in it that make no difference.
-
-    ``max(c max(e, 0) + rest, 0)`` is ``max(c e + rest, rest, 0)``: of no more than 0, one of the first two can go.
-    """
-    for monomial, c in excess.terms if isinstance(excess, Dim) else ():
-        if len(monomial) != 1 or monomial[0].kind != "max" or c < 0:
-            continue
-        with_either = [substitute(excess, {monomial[0]: operand}) for operand in monomial[0].operands]
-        alone = _sum(with_either[1], _scale(_of_atom(monomial[0]), c), 1) is excess  # the maximum occurs only here
-        kept = [one for one in with_either if not at_least(0, one)]
-        if alone and len(kept) == 1:
-            return _flattened(kept[0])
-    return excess
 
 
 def minimum(left: Size, right: Size) -> Size:
     """The smaller of two sizes, decided where possible."""
     return _sum(_sum(left, right, 1), maximum(left, right), -1)
+
+
+def piecewise(size: Size) -> tuple[Atom, Piecewise] | None:
+    """The only dimension that a size depends on, and how; None where it depends on others, or in other ways."""
+    leaves = atoms_of(size)
+    if isinstance(size, int) or len(leaves) > 1 or any(len(monomial) > 1 for monomial, _ in size.terms):
+        return None
+    leaf, bends = leaves.pop(), []
+    for [atom], c in size.terms:
+        place = 0 if atom is leaf else _of_atom(leaf) - atom.operands[0]
+        if not isinstance(place, int) or (atom is not leaf and (atom.kind != "max" or place < 1)):
+            return None
+        bends.append((place, c))
+    return leaf, Piecewise(size.offset, tuple(bends))
+
+
+def of_piecewise(atom: Atom, bent: Piecewise) -> Size:
+    """A function of one dimension as a size."""
+    excesses = [(_of_atom(atom) - place, change) for place, change in bent.bends]
+    terms = {atom if one.offset == 0 else _atom("max", f"max({one}, 0)", one, 0): change for one, change in excesses}
+    return _make({(one,): change for one, change in terms.items()}, bent.start)
 
 
 def product(sizes: Iterable[Size]) -> Size:
@@ -440,6 +450,8 @@ def _lower_bound(size: Size) -> int | None:
     """An integer that the size certainly reaches, or None."""
     if isinstance(size, int):
         return size
+    if (found := piecewise(size)) is not None:
+        return found[1].least()
     if any(c < 0 for _, c in size.terms):
         return _bound_of_difference(size)
     bound = size.offset

@@ -109,6 +109,38 @@ def test_equal_polynomials_are_one_object(left, right):
     assert difference == 0
 
 
+bent = st.recursive(
+    st.one_of(st.just("n"), st.integers(-9, 12)),
+    lambda inner: st.one_of(
+        st.tuples(st.sampled_from(["+", "-", "max", "min"]), inner, inner),
+        st.tuples(st.just("*"), st.integers(-3, 3), inner),
+    ),
+    max_leaves=9,
+)
+
+
+@CALM
+@given(bent, bent)
+def test_functions_of_one_dimension_that_agree_are_one_object(left, right):
+    """As clipped bounds of slices do that are reached in different ways; comparisons are then decided wherever they can be."""
+    a, b = symbolic(left), symbolic(right)
+    pairs = [(actual(left, {"n": n}), actual(right, {"n": n})) for n in range(5000)]
+    same = all(one == other for one, other in pairs)
+    assert types.same_shape((a,), (b,)) is same
+    steeper = [pairs[-1][0] - pairs[-2][0], pairs[-1][1] - pairs[-2][1]]
+    always = all(one >= other for one, other in pairs) and steeper[0] >= steeper[1]
+    never = all(one < other for one, other in pairs) and steeper[0] <= steeper[1]
+    assert dims.at_least(a, b) is (True if always else False if never else None)
+
+
+def test_slices_of_slices_fit_each_other():
+    """The parts of a stencil, of dynamic sizes, have one shape."""
+    u = sg.symbol("u", (sg.dim("n"), sg.dim("m")))
+    parts = u[2:, 1:-1], u[:-2, 1:-1], u[1:-1, 2:], u[1:-1, :-2], u[1:-1, 1:-1], u[1:][:-1, 2:], u[::-1][2:, 2:]
+    assert all(types.same_shape(part.shape, parts[0].shape) for part in parts)
+    assert str(parts[0].shape[0]) == "max(n - 2, 0)"
+
+
 @CALM
 @given(trees, trees, sizes)
 def test_a_decided_comparison_holds_for_every_size(left, right, table):
