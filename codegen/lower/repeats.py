@@ -27,6 +27,13 @@ class Group(NamedTuple):
     exposed: set[int]
 
 
+class Division(NamedTuple):
+    """Groups, and on which level each value is: how often its operands went from values of none to values of groups."""
+
+    groups: list[Group]
+    levels: dict[int, int]
+
+
 class Repetition:
     """The repetitions of a block of operations, numbers, and elements of arrays.
 
@@ -40,56 +47,56 @@ class Repetition:
     def __init__(self, body: Sequence[Any], made_by: Mapping[int, Any], lets: Sequence[Let]) -> None:
         self.made_by, self.lets = made_by, lets
         self.kinds: dict[Any, int] = {}
-        self.colour = self._colours(body)
+        self.colour: dict[int, int] = {}
+        self.arguments: dict[
+            int, tuple[int, ...]
+        ] = {}  # those of sums and products by colour: their order does not matter
+        self._find_colours(body)
 
     def _kind(self, key: Any) -> int:
         return self.kinds.setdefault(key, len(self.kinds))
 
-    def arguments(self, one: Let) -> tuple[int, ...]:
-        """Operands, those of sums and products by colour, so that their order does not matter."""
-        a = one.args
-        if one.op in _COMMUTATIVE and self.colour[a[0]] > self.colour[a[1]]:
-            return (a[1], a[0])
-        return a
-
-    def _colours(self, body: Sequence[Any]) -> dict[int, int]:
-        colour: dict[int, int] = {}
-        self.colour = colour
+    def _find_colours(self, body: Sequence[Any]) -> None:
+        colour, arguments, kinds = self.colour, self.arguments, self.kinds
         for one in body:
-            if one.__class__ is Let:
-                own = self.arguments(one)
-                colour[one.id] = self._kind((one.op, one.dtype.char, *[colour[arg] for arg in own]))
-            elif one.__class__ is Const:
+            kind = one.__class__
+            if kind is Let:
+                own = one.args
+                if one.op in _COMMUTATIVE and colour[own[0]] > colour[own[1]]:
+                    own = (own[1], own[0])
+                arguments[one.id] = own
+                key = (one.op, one.dtype.char, *map(colour.__getitem__, own))
+                colour[one.id] = kinds.setdefault(key, len(kinds))
+            elif kind is Const:
                 colour[one.id] = self._kind(("number", one.dtype.char))
-            elif one.__class__ is Load:
+            elif kind is Load:
                 colour[one.id] = self._kind(("element", one.buffer.name))
-        return colour
 
-    def groups(self) -> list[Group]:
+    def division(self) -> Division:
         """Groups for the bound on rarity that covers most operations: a sum over pieces must not join them."""
-        common = Counter(self.colour[one.id] for one in self.lets)
-        most, best, covered = max(common.values()), [], len(self.lets) // 4
+        common = Counter(map(self.colour.__getitem__, self.arguments))
+        most, best, covered = max(common.values()), Division([], {}), len(self.lets) // 4
         for share in (16, 64, 4, 1):
             if covered > len(self.lets) // 2:
                 break
             least = max(_ROUNDS, most // share)
-            groups = self._settled({one.id for one in self.lets if common[self.colour[one.id]] >= least})
-            size = sum(len(group.pieces) * len(group.pieces[0]) for group in groups)
+            often = {colour for colour, count in common.items() if count >= least}
+            made = self._settled({value for value in self.arguments if self.colour[value] in often})
+            size = sum(len(group.pieces) * len(group.pieces[0]) for group in made.groups)
             if size > covered:
-                best, covered = groups, size
+                best, covered = made, size
         return best
 
-    def _settled(self, chosen: set[int]) -> list[Group]:
+    def _settled(self, chosen: set[int]) -> Division:
         """Groups of nothing but what is in groups: what drops out is straight code, which changes levels."""
         while True:
-            groups = self._grouped(chosen)
-            kept = {value for group in groups for own in group.pieces for value in own}
+            made = self._divided(chosen)
+            kept = {value for group in made.groups for own in group.pieces for value in own}
             if kept == chosen:
-                return groups
+                return made
             chosen = kept
 
-    def levels(self, chosen: set[int]) -> dict[int, int]:
-        """How often a value's operands went from rare values to common ones: within a level, loops come first."""
+    def _levels(self, chosen: set[int]) -> dict[int, int]:
         level: dict[int, int] = {}
         for one in self.lets:
             highest, here = 0, one.id in chosen
@@ -103,40 +110,46 @@ class Repetition:
             level[one.id] = highest
         return level
 
-    def _grouped(self, chosen: set[int]) -> list[Group]:
-        level = self.levels(chosen)
-        pieces = _pieces(self.lets, chosen, level)
-        whole = {value: root for root, own in pieces.items() for value in own}
-        rank = self._ranks(chosen, whole)
+    def _divided(self, chosen: set[int]) -> Division:
+        level = self._levels(chosen)
         forms: dict[Any, list[list[int]]] = defaultdict(list)
-        for own in pieces.values():
+        known: dict[
+            Any, tuple[list[int], list[list[int]]]
+        ] = {}  # by pattern: an order of the values, and all of that form
+        for own in _pieces(self.arguments, chosen, level):
             if len(own) <= _LARGEST:
-                own.sort(key=rank.__getitem__)
-                forms[level[own[0]], self._form(own)].append(own)
-        return [Group(form[0], found, set()) for form, found in forms.items() if len(found) >= _ROUNDS]
+                pattern = (level[own[0]], *self._pattern(own))
+                if pattern not in known:
+                    order = self._order(own)
+                    known[pattern] = order, forms[level[own[0]], self._form([own[k] for k in order])]
+                order, alike = known[pattern]
+                alike.append([own[k] for k in order])
+        return Division([Group(form[0], found, set()) for form, found in forms.items() if len(found) >= _ROUNDS], level)
 
-    def _ranks(self, chosen: set[int], whole: dict[int, int]) -> dict[int, tuple[int, int, int]]:
-        """A key that orders the values of a piece by height, by what they are made of, and by what they are for."""
-        height: dict[int, int] = {}
-        uses: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        for one in self.lets:
-            if one.id in chosen:
-                piece, below = whole[one.id], 0
-                for arg in one.args:
-                    if whole.get(arg) == piece and height[arg] > below:
-                        below = height[arg]
-                height[one.id] = below + 1
-        rank = {}
-        for position in range(len(self.lets) - 1, -1, -1):
-            one = self.lets[position]
-            if one.id in chosen:
-                piece = whole[one.id]
-                purpose = self._kind((self.colour[one.id], *sorted(uses[one.id])))
-                rank[one.id] = (height[one.id], purpose, position)
-                for slot, arg in enumerate(self.arguments(one)):
-                    if whole.get(arg) == piece:
-                        uses[arg].append((purpose, slot))
-        return rank
+    def _pattern(self, own: list[int]) -> list[int]:
+        """The colours of a piece's values and where their operands are in it: pieces of one pattern have one order and form."""
+        slot = {value: k for k, value in enumerate(own)}
+        made = []
+        for value in own:
+            made.append(self.colour[value])
+            for arg in self.arguments[value]:
+                made.append(slot.get(arg, -1))
+        return made
+
+    def _order(self, own: list[int]) -> list[int]:
+        """The values of a piece by height, by what they are made of, and by what they are for."""
+        slot = {value: k for k, value in enumerate(own)}
+        height: list[int] = []
+        for value in own:
+            height.append(1 + max([height[slot[arg]] for arg in self.arguments[value] if arg in slot], default=0))
+        uses: list[list[tuple[int, int]]] = [[] for _ in own]
+        purpose = [0] * len(own)
+        for k in range(len(own) - 1, -1, -1):
+            purpose[k] = self._kind((self.colour[own[k]], *sorted(uses[k])))
+            for position, arg in enumerate(self.arguments[own[k]]):
+                if arg in slot:
+                    uses[slot[arg]].append((purpose[k], position))
+        return sorted(range(len(own)), key=lambda k: (height[k], purpose[k], k))
 
     def _form(self, own: list[int]) -> Any:
         """What a piece computes, up to its operands: equal for pieces that one loop can run."""
@@ -144,7 +157,7 @@ class Repetition:
         made = []
         for value in own:
             one = self.made_by[value]
-            inside = [slot[arg] if arg in slot else -1 - self._leaf_kind(arg) for arg in self.arguments(one)]
+            inside = [slot[arg] if arg in slot else -1 - self._leaf_kind(arg) for arg in self.arguments[value]]
             made.append((one.op, one.dtype.char, *inside))
         return tuple(made)
 
@@ -153,24 +166,22 @@ class Repetition:
         return self.colour[value] if one.__class__ is not Let else self._kind(("kept", one.dtype.char))
 
 
-def _pieces(lets: Iterable[Let], chosen: set[int], level: dict[int, int]) -> dict[int, list[int]]:
-    """Chosen values joined with their chosen operands of the same level, by one of them."""
+def _pieces(arguments: Mapping[int, tuple[int, ...]], chosen: set[int], level: dict[int, int]) -> Iterable[list[int]]:
+    """Chosen values joined with their chosen operands of the same level, operands first."""
     parent: dict[int, int] = {}
 
     def root(value: int) -> int:
-        while parent[value] != value:
-            parent[value] = parent[parent[value]]
-            value = parent[value]
+        while (above := parent[value]) != value:
+            parent[value] = value = parent[above]
         return value
 
     made: dict[int, list[int]] = defaultdict(list)
-    for one in lets:
-        if one.id not in chosen:
-            continue
-        parent[one.id] = one.id
-        for arg in one.args:
-            if arg in parent and level[arg] == level[one.id]:
-                parent[root(arg)] = root(one.id)
+    for value, args in arguments.items():
+        if value in chosen:
+            parent[value], own = value, level[value]
+            for arg in args:
+                if arg in parent and level[arg] == own:
+                    parent[root(arg)] = value  # which is the root of all that it is joined with
     for value in parent:
         made[root(value)].append(value)
-    return made
+    return made.values()

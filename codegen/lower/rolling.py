@@ -95,13 +95,13 @@ class _Roller:
 
     def run(self) -> list[Nest] | None:
         """The stages; None where too little repeats."""
-        groups = self.repetition.groups()
+        groups, levels = self.repetition.division()
         if not groups:
             return None
-        self.home = {
-            value: (g, k) for g, group in enumerate(groups) for k, own in enumerate(group.pieces) for value in own
-        }
-        levels = self.repetition.levels(set(self.home))
+        self.home: dict[int, tuple[int, int]] = {}
+        for g, group in enumerate(groups):
+            for k, own in enumerate(group.pieces):
+                self.home.update(dict.fromkeys(own, (g, k)))
         self._expose(groups, levels)
         nests: list[Nest] = []
         for level in range(max(levels.values()) + 1):
@@ -121,7 +121,7 @@ class _Roller:
             here = self.home.get(one.id)
             for arg in one.args:
                 at = self.home.get(arg)
-                if at is not None and at != here:
+                if at is not None and at is not here:
                     groups[at[0]].exposed.add(slots[arg])
                 elif at is None and arg in levels and (here is not None or levels[arg] != levels[one.id]):
                     crossing[arg] = None
@@ -166,7 +166,7 @@ class _Roller:
     # -- loops -----------------------------------------------------------------------------------------------------
     def _loop(self, group: Group) -> Nest:
         """One round for each piece."""
-        pieces = group.pieces
+        pieces, arguments = group.pieces, self.repetition.arguments
         axis = Axis(len(pieces), "r")
         outside: list[Any] = []
         body: list[Any] = []
@@ -176,13 +176,11 @@ class _Roller:
         for k, value in enumerate(pieces[0]):
             one = self.made_by[value]
             args = []
-            for position, arg in enumerate(self.repetition.arguments(one)):
+            for position, arg in enumerate(arguments[value]):
                 if arg in slot:
                     args.append(new[slot[arg]])
                 else:
-                    args.append(
-                        columns.operand([self.repetition.arguments(self.made_by[own[k]])[position] for own in pieces])
-                    )
+                    args.append(columns.operand([arguments[own[k]][position] for own in pieces]))
             new.append(self.new_id())
             body.append(Let(new[-1], one.op, tuple(args), one.dtype))
             if k in group.exposed:
