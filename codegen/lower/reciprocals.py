@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from codegen.lower.loopir import Const, For, Let, Nest, Program, Scatter, Store, statements
+from codegen.lower.loopir import Const, For, Let, Nest, Program, Scatter, Store
 from symgrad import types
 from symgrad.types import DType
 
@@ -24,10 +24,6 @@ def share_reciprocals(program: Program) -> Program:
     return program._replace(stages=tuple(stages))
 
 
-def _is_division(one: Any) -> bool:
-    return one.__class__ is Let and one.op == "divide" and types.is_float(one.dtype)
-
-
 class _Shared:
     def __init__(self, nest: Nest) -> None:
         self.body = nest.body
@@ -38,44 +34,46 @@ class _Shared:
         self.count = 0
 
     def nest(self) -> Nest:
-        self._count_divisions(self.body, {}, 0, {})
+        depth: dict[int, int] = {}
+        self._count_divisions(self.body, depth, 0, {})
         self.dtypes = {one: dtype for one, dtype in self.dtypes.items() if one in self.reciprocals}
         if not self.dtypes:
             return Nest(self.body)
-        self.count = max(_largest(self.body), default=0)
+        self.count = max(depth)
         for divisor in self.reciprocals:
             self.count += 1
             self.reciprocals[divisor] = self.count
         return Nest(tuple(self._block(self.body)))
 
     def _count_divisions(self, block: Sequence[Any], depth: dict[int, int], level: int, seen: dict[int, int]) -> None:
-        """Find divisors that divide twice, or inside a loop that does not change them."""
+        """Find divisors that divide twice, or inside a loop that does not change them; and how deep in loops each value is."""
         for one in block:
-            if _is_division(one):
+            kind = one.__class__
+            if kind is Let and one.op == "divide" and types.is_float(one.dtype):
                 divisor = one.args[1]
                 seen[divisor] = seen.get(divisor, 0) + 1
                 self.dtypes[divisor] = one.dtype
                 if seen[divisor] > 1 or depth.get(divisor, level) < level:
                     self.reciprocals[divisor] = 0
-            if one.__class__ is For:
+            if kind is For:
                 self._count_divisions(one.body, depth, level + 1, seen)
                 depth.update((carry.id, level) for carry in one.carries)
-            elif hasattr(one, "id"):
+            elif kind is not Store and kind is not Scatter:
                 depth[one.id] = level
 
     def _block(self, block: Sequence[Any]) -> list[Any]:
         out: list[Any] = []
+        dtypes, same = self.dtypes, self.same
         for one in block:
-            if one.__class__ is For:
+            kind = one.__class__
+            if kind is For:
                 body = tuple(self._block(one.body))
                 carries = tuple(carry._replace(value=self._now(carry.value)) for carry in one.carries)
                 out.append(one._replace(carries=carries, body=body))
                 for carry in carries:
                     out += self._reciprocal(carry.id)
                 continue
-            if one.__class__ is Const and one.value == 1:
-                self.ones.add(one.id)
-            elif _is_division(one) and one.args[1] in self.dtypes:
+            if kind is Let and one.op == "divide" and one.args[1] in dtypes and types.is_float(one.dtype):
                 head, reciprocal = self._now(one.args[0]), self.reciprocals[one.args[1]]
                 if head in self.ones:
                     self.same[one.id] = reciprocal
@@ -83,20 +81,17 @@ class _Shared:
                     out.append(one._replace(op="multiply", args=(head, reciprocal)))
                     out += self._reciprocal(one.id)
                 continue
-            else:
-                one = self._renamed(one)
+            if kind is Store or kind is Scatter:
+                out.append(one._replace(value=self._now(one.value)))
+                continue
+            if kind is Const and one.value == 1:
+                self.ones.add(one.id)
+            elif kind is Let and not same.keys().isdisjoint(one.args):
+                one = one._replace(args=tuple(map(self._now, one.args)))
             out.append(one)
-            if hasattr(one, "id") and one.id in self.dtypes:
+            if one.id in dtypes:
                 out += self._reciprocal(one.id)
         return out
-
-    def _renamed(self, one: Any) -> Any:
-        """A statement that uses what stands for its operands now."""
-        if one.__class__ is Let and not self.same.keys().isdisjoint(one.args):
-            return one._replace(args=tuple(map(self._now, one.args)))
-        if one.__class__ is Store or one.__class__ is Scatter:
-            return one._replace(value=self._now(one.value))
-        return one
 
     def _now(self, value: int) -> int:
         """The value that stands for another: a reciprocal for one over its divisor."""
@@ -110,14 +105,3 @@ class _Shared:
         self.count += 1
         one = Const(self.count, dtype.type(1), dtype)
         return [one, Let(self.reciprocals[value], "divide", (one.id, value), dtype)]
-
-
-def _largest(block: Sequence[Any]) -> list[int]:
-    """Every id that a block defines."""
-    found = []
-    for one in statements(block):
-        if one.__class__ is For:
-            found += [carry.id for carry in one.carries]
-        elif hasattr(one, "id"):
-            found.append(one.id)
-    return found
