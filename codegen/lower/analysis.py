@@ -21,9 +21,9 @@ from symgrad.ops.boxes import Box
 from symgrad.ops.contraction import label_sizes
 from symgrad.types import is_tuple, same_shape
 
-__all__ = ["Facts", "analyse", "arrays_among", "largest_written_out", "level_of", "levels_of"]
+__all__ = ["Facts", "analyse", "arrays_among", "largest_written_out", "level_of", "levels_of", "written_out"]
 
-_ELEMENTWISE = Kind.ELEMENTWISE  # to find a member takes Python 3.11 longer than the rest of a test
+_ELEMENTWISE, _REDUCTION = Kind.ELEMENTWISE, Kind.REDUCTION  # to find a member takes Python 3.11 longer than a test
 _REPEAT = 8  # cycles per element from which a value that several nests need is stored
 _TYPICAL = 100  # the size that a dynamic axis is taken for
 _LIMIT = 1_000_000
@@ -39,12 +39,12 @@ class Facts(NamedTuple):
 
     Attributes
     ----------
-    flat : whether an array's elements only depend on elements at the same row-major position
-    domains : extents of the loops that computing an element (and what it reduces) runs through
+    flat : arrays whose elements only depend on elements at the same row-major position
+    domains : extents of the loops that computing an element (and what it reduces) runs through, where there are any
     forced : arrays to store because several nests need them
     """
 
-    flat: dict[Node, bool]
+    flat: set[Node]
     domains: dict[Node, Domain]
     forced: set[Node]
     is_unrolled: Callable[[Size], bool]
@@ -53,7 +53,7 @@ class Facts(NamedTuple):
         """The loops of a writer."""
         own = [dims.product(shape)] if flat else list(shape)
         made = _loops(own, self.is_unrolled)
-        return made if flat else _merged([made, *(self.domains[node] for node in sources)])
+        return made if flat else _merged([made, *(self.domains.get(node, _NO_LOOPS) for node in sources)])
 
 
 def arrays_among(order: Sequence[Node]) -> list[Node]:
@@ -76,19 +76,26 @@ def analyse(
     has_loops = not all(is_unrolled(size) for shape in shapes for size in shape)
     while True:
         stored = arguments | forced | more
-        # Long scalar code has neither: then these are the same for all nodes.
-        flat = _flat(order, stored) if has_matrices else dict.fromkeys(order, False)
-        domains = _domains(order, stored, is_unrolled) if has_loops else dict.fromkeys(order, _NO_LOOPS)
+        flat = _flat(order, stored) if has_matrices else set()
+        domains = _domains(order, stored, is_unrolled) if has_loops else {}
         facts = Facts(flat, domains, more, is_unrolled)
         found = _repeated(order, request, stored, facts)
         if has_loops:
-            found |= _shifted(order, stored, is_unrolled)
+            found |= _shifted(order, arrays, stored, is_unrolled)
         if not found:
             return facts
         more |= found
 
 
 # -- what is written out --------------------------------------------------------------------------------------------
+def written_out(limit: int) -> Callable[[Size], bool]:
+    """Whether an axis of a size is written out rather than looped over; of nothing but the limit.
+
+    A method of what asks would keep that alive, with the whole graph, until a garbage collection.
+    """
+    return lambda size: isinstance(size, int) and size <= limit
+
+
 def largest_written_out(arrays: Sequence[Node], limit: int, is_product: Callable[[Node, int], bool]) -> int:
     """The largest axis to write out: ``limit``, or less where an array of several such axes would be very long code."""
     seen: set[Any] = set()
@@ -151,30 +158,21 @@ _ALIKE = {
 
 
 # -- flatness -------------------------------------------------------------------------------------------------------
-def _flat(order: Sequence[Node], stored: set[Node]) -> dict[Node, bool]:
-    flat: dict[Node, bool] = {}
+def _flat(order: Sequence[Node], stored: set[Node]) -> set[Node]:
+    flat: set[Node] = set()
+    readable = set(stored)
     for node in order:
-        if node.op.kind is _ELEMENTWISE:
-            for one in node.inputs:
-                if not flat[one] and one not in stored:
-                    flat[node] = False
-                    break
-            else:
-                flat[node] = True
-        else:
-            flat[node] = _is_flat(node, flat, stored)
+        if readable.issuperset(node.inputs) if node.op.kind is _ELEMENTWISE else _is_flat(node, readable):
+            flat.add(node)
+            readable.add(node)
     return flat
 
 
-def _is_flat(node: Node, flat: dict[Node, bool], stored: set[Node]) -> bool:
+def _is_flat(node: Node, readable: set[Node]) -> bool:
     """Of the node's own value, with stored inputs read row-major."""
-
-    def readable(one: Node) -> bool:
-        return one in stored or flat[one]
-
     name = node.op.name
     if name in ("expand_dims", "squeeze", "reshape", "assert_shape"):
-        return all(readable(one) for one in node.inputs)
+        return readable.issuperset(node.inputs)
     if name == "broadcast_to":
         return all(isinstance(size, int) and size == 1 for size in node.inputs[0].shape)
     if name == "constant":
@@ -199,31 +197,29 @@ def _merged(domains: Sequence[Domain]) -> Domain:
 
 def _domains(order: Sequence[Node], stored: set[Node], is_unrolled: Callable[[Size], bool]) -> dict[Node, Domain]:
     made: dict[Node, Domain] = {}
-    shapes: dict[Any, Domain] = {}
+    looped = made.keys()
+    own_loops = {
+        kind: () if is_tuple(kind) else _loops(kind.shape, is_unrolled) for kind in {one.type for one in order}
+    }
     for node in order:
-        shape = () if is_tuple(node.type) else node.type.shape
-        own = shapes.get(shape)
-        if own is None:
-            own = shapes[shape] = _loops(shape, is_unrolled)
-        if node.op.kind is _ELEMENTWISE:
-            for one in node.inputs:
-                if made[one] is not own and one not in stored:
-                    own = _merged([own, made[one]])
-            made[node] = own
+        own = own_loops[node.type]
+        if not own and node.op.kind is _ELEMENTWISE and looped.isdisjoint(node.inputs):
             continue
         if node.op.name in ("matmul", "einsum"):
             own = _loops(list(label_sizes(node.inputs, contraction_labels(node)).values()), is_unrolled)
-        inside = [made[one] for one in node.inputs if one not in stored]
-        if node.op.kind is Kind.REDUCTION:
+        inside = [made.get(one, _NO_LOOPS) for one in node.inputs if one not in stored]
+        if node.op.kind is _REDUCTION:
             inside.append(_loops(node.inputs[0].shape, is_unrolled))
-        made[node] = _merged([own, *inside]) if inside else own
+        own = _merged([own, *inside]) if inside else own
+        if own:
+            made[node] = own
     return made
 
 
 # -- repeated work --------------------------------------------------------------------------------------------------
 def _repeated(order: Sequence[Node], request: Any, stored: set[Node], facts: Facts) -> set[Node]:
     """Expensive values that nests of several kinds would each compute: the last ones that they share."""
-    made = {node for node in order if node in stored and node.inputs}
+    made = {node for node in stored if node.inputs}
     levels = levels_of(order, made)
     pulled: dict[Node, frozenset[Any]] = {}
     none: frozenset[Any] = frozenset()
@@ -254,27 +250,29 @@ def _repeated(order: Sequence[Node], request: Any, stored: set[Node], facts: Fac
     return found
 
 
-def _shifted(order: Sequence[Node], stored: set[Node], is_unrolled: Callable[[Size], bool]) -> set[Node]:
+def _shifted(
+    order: Sequence[Node], arrays: Sequence[Node], stored: set[Node], is_unrolled: Callable[[Size], bool]
+) -> set[Node]:
     """Values that one loop would compute several times, as it uses overlapping parts of their array: the last such ones."""
-    if not any(node.op.name == "slice" for node in order):
-        return set()
-    costs = _costs(order, stored)
+    costs: dict[Node, int] = {}  # once one may matter
     parts: dict[Node, set[Box]] = {}  # of each array, those that are used
     counts: dict[frozenset[Box], int] = {}
     found = set()
-    for node in reversed(order):
+    for node in reversed(arrays):
         if node.op.name == "slice":
             parts.setdefault(node.inputs[0], set()).add(node.attrs.box)
-        elif node in parts and node.op.kind is Kind.ELEMENTWISE and node not in stored and node.inputs:
+        elif node in parts and node.op.kind is _ELEMENTWISE and node not in stored and node.inputs:
             own = parts[node]
             if all(map(is_unrolled, node.shape)):
                 continue
             key = frozenset(own)
             if key not in counts:
                 counts[key] = overlapping(list(own))
-            if costs[node] * (counts[key] - 1) >= _REPEAT:
-                found.add(node)
-                continue
+            if counts[key] > 1:
+                costs = costs or _costs(order, stored)
+                if costs[node] * (counts[key] - 1) >= _REPEAT:
+                    found.add(node)
+                    continue
             for one in node.inputs:
                 if same_shape(one.shape, node.shape):
                     parts.setdefault(one, set()).update(own)
@@ -282,27 +280,24 @@ def _shifted(order: Sequence[Node], stored: set[Node], is_unrolled: Callable[[Si
 
 
 def levels_of(order: Sequence[Node], made: Collection[Node]) -> dict[Node, int]:
-    """How many arrays of those that are made and stored lie one behind the other up to each node."""
-    if not made:
-        return dict.fromkeys(order, 0)
+    """How many arrays of those that are made and stored lie one behind the other up to each node, where there are any."""
     levels: dict[Node, int] = {}
-    for node in order:
-        level = level_of(node.inputs, levels)
-        levels[node] = level + 1 if node in made else level
+    above = levels.keys()
+    for node in order if made else ():
+        if node in made:
+            levels[node] = 1 + level_of(node.inputs, levels)
+        elif not above.isdisjoint(node.inputs):
+            levels[node] = level_of(node.inputs, levels)
     return levels
 
 
 def level_of(inputs: Sequence[Node], levels: dict[Node, int]) -> int:
-    """The highest of their levels."""
-    highest = 0
-    for one in inputs:
-        if levels[one] > highest:
-            highest = levels[one]
-    return highest
+    """The highest of their levels; those without one are on the lowest."""
+    return max([levels.get(one, 0) for one in inputs], default=0)
 
 
 def _nest_key(node: Node, levels: dict[Node, int], facts: Facts) -> Any:
-    flat = facts.flat[node] and node.ndim > 1
+    flat = node in facts.flat and node.ndim > 1
     if node.op.name in ("place", "stack") and all(not one.shape for one in node.inputs):
         return level_of(node.inputs, levels), facts.domain(node.inputs, (), False)  # written number by number
     return level_of(node.inputs, levels), facts.domain([node], node.shape, flat)
@@ -312,18 +307,22 @@ def _costs(order: Sequence[Node], stored: set[Node]) -> dict[Node, int]:
     """Cycles to compute one element, from stored arrays."""
     costs: dict[Node, int] = {}
     for node in order:
-        inside = sum(0 if one in stored else costs[one] for one in node.inputs)
-        own = COST.get(node.op.name, 1) if node.op.kind is _ELEMENTWISE else 0
-        costs[node] = min(own + inside * _repeats(node), _LIMIT) if node.op.kind is not Kind.CONTRACTION else _LIMIT
-        if node.op.kind is Kind.REDUCTION:
-            costs[node] = min(costs[node] + _repeats(node), _LIMIT)
+        kind, cost = node.op.kind, 0
+        for one in node.inputs:
+            if one not in stored:
+                cost += costs[one]
+        if kind is _ELEMENTWISE:
+            cost += COST.get(node.op.name, 1)
+        elif kind is _REDUCTION:
+            cost = (cost + 1) * _repeats(node)
+        elif kind is Kind.CONTRACTION:
+            cost = _LIMIT
+        costs[node] = cost if cost < _LIMIT else _LIMIT
     return costs
 
 
 def _repeats(node: Node) -> int:
     """How many elements of its input an element of a reduction combines."""
-    if node.op.kind is not Kind.REDUCTION:
-        return 1
     total = 1
     for axis in node.attrs.axes:
         size = node.inputs[0].shape[axis]

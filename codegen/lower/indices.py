@@ -42,9 +42,9 @@ def index_uses(order: Sequence[Node]) -> list[IndexUse]:
 
 
 def check_rounds(order: Sequence[Node], uses: Sequence[IndexUse], calls: Collection[Node]) -> dict[Node, int]:
-    """How many rounds of index checks must come before a node is computed; callbacks keep their order."""
+    """How many rounds of index checks must come before a node is computed, if any; callbacks keep their order."""
     if not uses and not calls:
-        return dict.fromkeys(order, 0)
+        return {}
     checked = {use.base for use in uses}
     phases: dict[Node, int] = {}
     reached = 0

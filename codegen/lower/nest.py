@@ -12,6 +12,7 @@ from functools import partial
 from typing import NamedTuple
 
 from codegen.lower.access import Flat, NeedsStore, Scalarizer, Stored
+from codegen.lower.analysis import written_out
 from codegen.lower.forms import Axis, Form, Index, of_axis
 from codegen.lower.instances import Instance
 from codegen.lower.loopir import Buffer, Nest
@@ -90,21 +91,10 @@ def plan_nest(
 
 class _Builder:
     def __init__(self, stored: Mapping[Node, Stored], limit: int) -> None:
-        self.limit = limit
+        self.is_unrolled = written_out(limit)
         self.axes: list[Axis] = []
+        self.reduction_axis = partial(_axis_for, self.axes)
         self.scalarizer = Scalarizer(stored, self.is_unrolled, self.reduction_axis)
-
-    def is_unrolled(self, size: Size) -> bool:
-        return isinstance(size, int) and size <= self.limit
-
-    def reduction_axis(self, size: Size, used: set[Axis]) -> Axis:
-        """A loop axis of that extent that is not in use: one that the nest has already, if possible."""
-        for axis in self.axes:
-            if axis not in used and types.same_shape((axis.extent,), (size,)):
-                return axis
-        made = Axis(size, f"i{len(self.axes)}")
-        self.axes.append(made)
-        return made
 
     # -- sinks -----------------------------------------------------------------------------------------------------
     def sinks(self, writer: Writer) -> list[Sink]:
@@ -262,6 +252,16 @@ def instances(goals: Iterable[Goal]) -> list[Instance]:
             done.add(one)
             order.append(one)
     return order
+
+
+def _axis_for(axes: list[Axis], size: Size, used: set[Axis]) -> Axis:
+    """A loop axis of that extent that is not in use: one that the nest has already, if possible."""
+    for axis in axes:
+        if axis not in used and types.same_shape((axis.extent,), (size,)):
+            return axis
+    made = Axis(size, f"i{len(axes)}")
+    axes.append(made)
+    return made
 
 
 # -- lanes ----------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ does the report of a value that is not finite, where one is asked for.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -108,6 +109,7 @@ class _Plan:
         self.order = request.nodes()
         self.arrays = analysis.arrays_among(self.order)
         self.limit = analysis.largest_written_out(self.arrays, LIMIT, is_product)
+        self.is_unrolled = analysis.written_out(self.limit)
         self.products = [node for node in self.arrays if is_product(node, self.limit)]
         self.calls = {node: k for k, node in enumerate(one for one in self.arrays if one.op.kind is Kind.CALLBACK)}
         found = [(call_of(node), node) for node in self.arrays] if self.calls else []
@@ -137,9 +139,6 @@ class _Plan:
             return None
         stages = [one() if callable(one) else one for one in planned]  # now that no nest refuses
         return Lowered(Program(tuple(self.buffers), tuple(stages)), tuple(self.messages), tuple(self.calls))
-
-    def is_unrolled(self, size: Size) -> bool:
-        return isinstance(size, int) and size <= self.limit
 
     # -- memory ----------------------------------------------------------------------------------------------------
     def _buffer(
@@ -186,7 +185,7 @@ class _Plan:
     def _sums_beside_products(self) -> list[Node]:
         """Sums over the first axis of arrays that products read too: stored as they are, both go on from block to block."""
         factors = {view_base(one, self.stored) for node in self.products for one in node.inputs}
-        sums = [node for node in self.order if node.op.name == "sum" and node.inputs[0] in factors]
+        sums = [node for node in self.arrays if node.op.name == "sum" and node.inputs[0] in factors]
         return [node for node in sums if node.attrs.axes == (0,) and not self.is_unrolled(node.inputs[0].shape[0])]
 
     def _memory_of(self, node: Node) -> tuple[bool, Sequence[Node]]:
@@ -222,7 +221,8 @@ class _Plan:
         early = topological([*(use.base for use in self.uses), *self.calls, *self.call_results.values()])
         self.report = 1 + max((rounds[node] for node in early), default=0)
         self.last = self.report + 1
-        phase = dict.fromkeys(self.order, self.last)
+        last = self.last
+        phase: dict[Node, int] = defaultdict(lambda: last)
         if check is not None:
             phase.update(dict.fromkeys(topological([check.status]), self.report))
         phase.update((node, rounds[node]) for node in early)
@@ -264,14 +264,15 @@ class _Plan:
     def _tasks(self) -> list[_Task]:
         """Every step of every stored array and result, with its level."""
         tasks: list[_Task] = []
-        levels = self.levels = dict.fromkeys(self.order, 0)
+        levels: dict[Node, int] = {}  # of what is above the lowest
+        self.levels, above = levels, levels.keys()
         written = {node for node in self.forced if node.op.name != "constant" and call_of(node) is None}
         for node in self.order if written or self.calls else ():
             if node in self.calls:
                 levels[node] = self._call_task(node, tasks)
             elif node in written:
                 levels[node] = self._store_tasks(node, tasks)
-            else:
+            elif not above.isdisjoint(node.inputs):
                 levels[node] = analysis.level_of(node.inputs, levels)
         self._result_tasks(tasks)
         return tasks
@@ -311,7 +312,7 @@ class _Plan:
             stage = along_stage(node, [view for view in views if view is not None], place, self.scratch)
             tasks.append(_Task(level, phase, None, (stage,), None))
             return level
-        for step in steps(node, place, by_parts(node, self.is_unrolled), self.facts.flat.get(node, False)):
+        for step in steps(node, place, by_parts(node, self.is_unrolled), node in self.facts.flat):
             level += step.after
             tasks.append(self._step_task(step, node, place, level, phase))
         return level
@@ -350,12 +351,12 @@ class _Plan:
         tasks.append(_Task(0, self.last, None, (Copy(temporary.buffer, place.buffer),), None))
 
     def _result(self, node: Node, place: Stored, tasks: list[_Task], phase: int) -> None:
-        level = 1 + self.levels[node]
+        level = 1 + self.levels.get(node, 0)
         own = self.stored.get(node)
         if own is not None and is_dense(own, node.shape):
             tasks.append(_Task(level, phase, None, (Copy(own.buffer, place.buffer),), None))
             return
-        writer = value_writer(node, (node,), place, self.facts.flat.get(node, False))
+        writer = value_writer(node, (node,), place, node in self.facts.flat)
         tasks.append(_Task(level, phase, writer, (), self._key(writer)))
 
     # -- stages ----------------------------------------------------------------------------------------------------
