@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from symgrad.backend import CompileRequest, find_backend
+from symgrad.collection import collection_paused
 from symgrad.containers import Structure, assembler, flatten, leaf_names, leaves_like
 from symgrad.diff.claims import waiting
 from symgrad.errors import CompileError, DTypeError, KernelInputError, ShapeError, UnconnectedGradientError
@@ -23,6 +24,7 @@ _FASTMATH = {"contract", "reassoc", "reciprocal"}
 _THREADS = 256  # of a call
 
 
+@collection_paused()
 def compile(
     outputs: Any,
     inputs: Sequence[Any],
