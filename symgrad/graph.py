@@ -8,7 +8,7 @@ from typing import Any
 
 from symgrad.errors import CompileError
 from symgrad.node import Node, topological
-from symgrad.ops.source import is_placeholder
+from symgrad.ops.source import is_placeholder, placeholders
 
 __all__ = ["Graph"]
 
@@ -35,13 +35,13 @@ class Graph:
     <graph (x: float64, y: float64) -> (float64), 5 nodes>
     """
 
-    __slots__ = ("inputs", "nodes", "outputs")
+    __slots__ = ("_placeholders", "inputs", "nodes", "outputs")
 
     def __init__(self, outputs: Sequence[Node], inputs: Sequence[Node] | None = None) -> None:
         self.outputs = tuple(outputs)
         self.nodes = topological(self.outputs)
-        found = [node for node in self.nodes if is_placeholder(node)]
-        self.inputs = tuple(found if inputs is None else inputs)
+        self._placeholders = placeholders(self.nodes)
+        self.inputs = tuple(self._placeholders if inputs is None else inputs)
         for node in self.inputs:
             if not is_placeholder(node):
                 raise CompileError(f"the input {node!r} is no placeholder", hint="inputs are made by sg.symbol")
@@ -59,7 +59,7 @@ class Graph:
     def free(self) -> list[Node]:
         """Placeholders that are not among the inputs."""
         known = set(self.inputs)
-        return [node for node in self.nodes if is_placeholder(node) and node not in known]
+        return [node for node in self._placeholders if node not in known]
 
     def counts(self) -> dict[str, int]:
         """How often each operation occurs."""

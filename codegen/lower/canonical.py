@@ -32,6 +32,7 @@ from symgrad.rewrite.scaling import scaling_rules
 
 __all__ = ["Canonical", "canonical"]
 
+_ELEMENTWISE, _CONTRACTION = Kind.ELEMENTWISE, Kind.CONTRACTION  # looked up once: see analysis
 _FEW = 256  # places of an array that are written one by one
 _MANY = 1_000  # nodes beyond which factors stay where they are: moving them takes longer than it saves
 _TYPICAL = 100  # the size that a dynamic dimension is taken for when orders are compared
@@ -63,20 +64,20 @@ def canonical(outputs: Sequence[Node], order: Sequence[Node] = (), fastmath: Set
         nodes = order if all(map(is_, stable, outputs)) else topological(stable)
         if wanted.isdisjoint({node.op.name for node in nodes}):
             return _with_mirrors(_scaled(stable, nodes, fastmath))
-        made, _ = rewrite(stable, [*EXACT, *more], order=nodes)
+        made, _ = rewrite(stable, more, order=nodes, settled=EXACT)
         return _with_mirrors(_scaled(made, topological(made), fastmath))
 
 
 def _with_mirrors(made: Canonical) -> Canonical:
     """The graph with symmetric products as triangles that are mirrored.  No rule: the products stay, inside of what replaces them."""
-    if all(mirrored(node) is None for node in made.order if node.op.kind is Kind.CONTRACTION):
+    if all(mirrored(node) is None for node in made.order if node.op.kind is _CONTRACTION):
         return made
     new: dict[Node, Node] = {}
     for node in made.order:
         inputs = tuple(new[one] for one in node.inputs)
         same = all(map(is_, inputs, node.inputs))
         own = node if same else apply(node.op, inputs, node.attrs)
-        mirror = mirrored(own) if own.op.kind is Kind.CONTRACTION else None
+        mirror = mirrored(own) if own.op.kind is _CONTRACTION else None
         new[node] = own if mirror is None else mirror
     outputs = [new[node] for node in made.outputs]
     return Canonical(outputs, topological(outputs))
@@ -96,7 +97,7 @@ def _scaled(outputs: list[Any], order: Sequence[Node], fastmath: Set[str]) -> Ca
 
 def _work(order: Sequence[Node]) -> int:
     """Elements that operations compute, dynamic dimensions taken for typical ones."""
-    return sum(_elements(node.shape) for node in order if node.op.kind is Kind.ELEMENTWISE)
+    return sum(_elements(node.shape) for node in order if node.op.kind is _ELEMENTWISE)
 
 
 def _elements(shape: Sequence[Any]) -> int:

@@ -48,9 +48,10 @@ class Literal:
     """A read-only array that compares by element type, shape and bit pattern (so NaN equals itself, 0.0 is not -0.0).
 
     A large array that some literal has already is not copied again, however often a function that closes over it is traced.
+    ``number`` is its only element, of what has one.
     """
 
-    __slots__ = ("_hash", "array", "key")
+    __slots__ = ("_hash", "array", "key", "number")
 
     def __init__(self, array: np.ndarray[Any, Any]) -> None:
         if not array.flags.c_contiguous:
@@ -66,6 +67,7 @@ class Literal:
             if array.nbytes > _SMALL:
                 known = _large.setdefault(key, known)
         self.array = known
+        self.number: Any = known.reshape(())[()] if known.size == 1 else None
         self.key = key
         self._hash = hash(key)
 
@@ -304,9 +306,10 @@ def uniform_value(node: Node) -> Any:
     kind = node.type
     while node.op.name in _SPREADING:
         node = node.inputs[0]
-    if node.op is not CONSTANT or node.attrs.value.array.size != 1:
+    if node.op is not CONSTANT:
         return None
-    return node.attrs.value.array.astype(kind.dtype, copy=False).reshape(())[()]
+    number = node.attrs.value.number
+    return number if number is None or node.type.dtype is kind.dtype else number.astype(kind.dtype)
 
 
 def is_constant(node: Node) -> bool:

@@ -55,7 +55,11 @@ class Report:
 
 
 def rewrite(
-    outputs: Sequence[Node], rules: Sequence[Rule], budget: int | None = None, order: Sequence[Node] = ()
+    outputs: Sequence[Node],
+    rules: Sequence[Rule],
+    budget: int | None = None,
+    order: Sequence[Node] = (),
+    settled: Sequence[Rule] = (),
 ) -> tuple[list[Any], Report]:
     """The outputs rewritten.
 
@@ -67,12 +71,14 @@ def rewrite(
         Largest number of rule applications; by default 1000 and 20 per node met.
     order : sequence of Node, optional
         The topological order of the outputs' nodes, where that is known.
+    settled : rules, optional
+        Those by which the outputs are the result of a rewrite: they are asked about what other rules change only.
 
     Returns
     -------
     list of expressions, Report
     """
-    run = _Run(rules, budget)
+    run = _Run(rules, budget, settled)
     order = order or topological(outputs)
     if budget is None:
         run.report.budget += 20 * len(order)
@@ -81,15 +87,12 @@ def rewrite(
 
 
 class _Run:
-    def __init__(self, rules: Sequence[Rule], budget: int | None) -> None:
-        self.by_op: dict[str, list[Rule]] = {}
-        for rule in rules:
-            for name in rule.ops:
-                self.by_op.setdefault(name, []).append(rule)
+    def __init__(self, rules: Sequence[Rule], budget: int | None, settled: Sequence[Rule]) -> None:
+        self.by_op = _by_operation([*settled, *rules])
         # For each operation, those that an input must have for any rule to apply; None where some rule needs none.
         self.wanted = {
             name: frozenset(one for rule in own for one in rule.inputs) if all(rule.inputs for rule in own) else None
-            for name, own in self.by_op.items()
+            for name, own in _by_operation(rules).items()
         }
         self.fixed_budget = budget
         self.report = Report(1000 if budget is None else budget)
@@ -179,6 +182,14 @@ class _Run:
             ]
             self.asked[key] = found
         return found
+
+
+def _by_operation(rules: Sequence[Rule]) -> dict[str, list[Rule]]:
+    found: dict[str, list[Rule]] = {}
+    for rule in rules:
+        for name in rule.ops:
+            found.setdefault(name, []).append(rule)
+    return found
 
 
 _NOTHING: frozenset[str] = frozenset()

@@ -33,13 +33,13 @@ def _is_uniform(node: Node, value: float) -> bool:
 
 # -- constants and identities ---------------------------------------------------------------------------------------
 def _fold_constants(node: Node) -> Any:
-    if node.op.kind not in (Kind.ELEMENTWISE, Kind.REDUCTION):
-        return None
     values = []
     for one in node.inputs:
-        value = _small_constant(one)
-        if value is None and node.op.kind is Kind.ELEMENTWISE:
-            value = ops.uniform_value(one)
+        value = None
+        if one.op.name in _NUMBERS:
+            value = _small_constant(one)
+            if value is None and node.op.kind is Kind.ELEMENTWISE:
+                value = ops.uniform_value(one)
         if value is None:
             return None
         values.append(value)
