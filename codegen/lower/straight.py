@@ -23,6 +23,7 @@ __all__ = ["ScalarStore", "straight_line"]
 _MASKED = {"masked_multiply", "zero_multiply"}  # the general way knows which heads are never zero, and drops the mask
 
 _SIMPLE = {"constant", "slice"}
+_OPENED = 0  # the id of a node that waits for its inputs
 
 
 class ScalarStore(NamedTuple):
@@ -59,26 +60,30 @@ class _Statements:
 
     def compute(self, sources: Sequence[Node]) -> bool:
         """Compute nodes, inputs before users as :func:`symgrad.node.topological` has them; False where one is not simple."""
-        ids, elementwise = self.ids, Kind.ELEMENTWISE
+        ids, minus, elementwise = self.ids, self.minus, Kind.ELEMENTWISE
         stored, targets = self.scalarizer.stored, self.targets
-        opened: set[Node] = set()
         pending = [*sources]
         pending.reverse()
         while pending:
             node = pending.pop()
-            if node in ids:
-                continue
-            if node in opened:
-                if node.op.name in _MASKED:
+            own = ids.get(node)
+            if own is None:
+                if node.op.kind is elementwise and (node not in stored or node in targets):
+                    ids[node] = _OPENED
+                    pending.append(node)
+                    pending.extend(node.inputs[::-1])
+                elif not self._leaf(node):
                     return False
-                self._operation(node)
-            elif node.op.kind is not elementwise or (node in stored and node not in targets):
-                if not self._leaf(node):
+            elif own is _OPENED:
+                name, inputs = node.op.name, node.inputs
+                if name == "negative":
+                    self._negative(node)
+                    continue
+                if name in _MASKED:
                     return False
-            else:
-                opened.add(node)
-                pending.append(node)
-                pending.extend(node.inputs[::-1])
+                if not minus.isdisjoint(inputs):
+                    name, inputs = self._signed(node)
+                ids[node] = self.let(name, tuple(map(ids.__getitem__, inputs)), node.type.dtype)
         return True
 
     def let(self, op: str, args: tuple[int, ...], dtype: DType) -> int:
@@ -86,16 +91,11 @@ class _Statements:
         self.out.append(Let(self.count, op, args, dtype))
         return self.count
 
-    def _operation(self, node: Node) -> None:
-        name, inputs, ids = node.op.name, node.inputs, self.ids
-        if name == "negative":
-            ids[node] = ids[inputs[0]]
-            if inputs[0] not in self.minus:
-                self.minus.add(node)
-            return
-        if not self.minus.isdisjoint(inputs):
-            name, inputs = self._signed(node)
-        ids[node] = self.let(name, tuple(map(ids.__getitem__, inputs)), node.type.dtype)
+    def _negative(self, node: Node) -> None:
+        (one,) = node.inputs
+        self.ids[node] = self.ids[one]
+        if one not in self.minus:
+            self.minus.add(node)
 
     def _signed(self, node: Node) -> tuple[str, tuple[Node, ...]]:
         """The operation and operands that make (minus) a node of operands with waiting signs."""
