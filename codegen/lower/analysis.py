@@ -76,7 +76,7 @@ def analyse(
     has_loops = not all(is_unrolled(size) for shape in shapes for size in shape)
     while True:
         stored = arguments | forced | more
-        flat = _flat(order, stored) if has_matrices else set()
+        flat = _flat(arrays, stored) if has_matrices else set()
         domains = _domains(order, stored, is_unrolled) if has_loops else {}
         facts = Facts(flat, domains, more, is_unrolled)
         found = _repeated(order, request, stored, facts)
@@ -158,10 +158,10 @@ _ALIKE = {
 
 
 # -- flatness -------------------------------------------------------------------------------------------------------
-def _flat(order: Sequence[Node], stored: set[Node]) -> set[Node]:
+def _flat(arrays: Sequence[Node], stored: set[Node]) -> set[Node]:
     flat: set[Node] = set()
     readable = set(stored)
-    for node in order:
+    for node in arrays:
         if readable.issuperset(node.inputs) if node.op.kind is _ELEMENTWISE else _is_flat(node, readable):
             flat.add(node)
             readable.add(node)
@@ -198,12 +198,19 @@ def _merged(domains: Sequence[Domain]) -> Domain:
 def _domains(order: Sequence[Node], stored: set[Node], is_unrolled: Callable[[Size], bool]) -> dict[Node, Domain]:
     made: dict[Node, Domain] = {}
     looped = made.keys()
-    own_loops = {
-        kind: () if is_tuple(kind) else _loops(kind.shape, is_unrolled) for kind in {one.type for one in order}
-    }
+    shapes = {kind: () if is_tuple(kind) else kind.shape for kind in {node.type for node in order}}
+    loops = {shape: _loops(shape, is_unrolled) for shape in shapes.values()}
+    own_loops = {kind: loops[shape] for kind, shape in shapes.items()}
     for node in order:
         own = own_loops[node.type]
-        if not own and node.op.kind is _ELEMENTWISE and looped.isdisjoint(node.inputs):
+        if node.op.kind is _ELEMENTWISE:
+            if own or not looped.isdisjoint(node.inputs):
+                for one in node.inputs:
+                    inner = made.get(one, _NO_LOOPS)
+                    if inner is not own and one not in stored:
+                        own = _merged([own, inner])
+                if own:
+                    made[node] = own
             continue
         if node.op.name in ("matmul", "einsum"):
             own = _loops(list(label_sizes(node.inputs, contraction_labels(node)).values()), is_unrolled)
@@ -286,7 +293,7 @@ def levels_of(order: Sequence[Node], made: Collection[Node]) -> dict[Node, int]:
     for node in order if made else ():
         if node in made:
             levels[node] = 1 + level_of(node.inputs, levels)
-        elif not above.isdisjoint(node.inputs):
+        elif above and not above.isdisjoint(node.inputs):
             levels[node] = level_of(node.inputs, levels)
     return levels
 

@@ -15,6 +15,7 @@ from symgrad import types
 
 __all__ = ["Chain", "depending", "find_chains"]
 
+_SUMMING = ("add", "subtract", "negative")
 _TERMS = 16  # fewest terms of a chain
 
 
@@ -56,9 +57,12 @@ def find_chains(
     def is_open(value: int) -> bool:
         return value in links and uses[value] == 1
 
+    def is_term(value: int) -> bool:
+        return room(value) is not None
+
     for one in lets:
-        if types.is_float(one.dtype) and one.op in ("add", "subtract", "negative"):
-            link = _link(one, is_open, lambda value: room(value) is not None, zeros)
+        if one.op in _SUMMING and types.is_float(one.dtype):
+            link = _link(one, is_open, is_term, zeros)
             if link is not None:
                 links[one.id] = link
                 if link.before is not None:

@@ -272,7 +272,7 @@ class _Plan:
                 levels[node] = self._call_task(node, tasks)
             elif node in written:
                 levels[node] = self._store_tasks(node, tasks)
-            elif not above.isdisjoint(node.inputs):
+            elif above and not above.isdisjoint(node.inputs):
                 levels[node] = analysis.level_of(node.inputs, levels)
         self._result_tasks(tasks)
         return tasks

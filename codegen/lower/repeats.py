@@ -178,10 +178,10 @@ def _pieces(arguments: Mapping[int, tuple[int, ...]], chosen: set[int], level: d
     made: dict[int, list[int]] = defaultdict(list)
     for value, args in arguments.items():
         if value in chosen:
-            parent[value], own = value, level[value]
+            parent[value] = first = value
             for arg in args:
-                if arg in parent and level[arg] == own:
-                    parent[root(arg)] = value  # which is the root of all that it is joined with
+                if arg in parent and level[arg] == level[value]:
+                    parent[first] = first = root(arg)
     for value in parent:
         made[root(value)].append(value)
     return made.values()

@@ -88,6 +88,7 @@ class _Roller:
         self.target: dict[int, tuple[int, Any]] = {
             value: (one.buffer.position, one.offset.base) for value, one in self.only_store.items()
         }
+        self.zeros = {one.id for one in body if one.__class__ is Const and one.value == 0}
         self.stored: set[Store] = set()
         self.place: dict[int, tuple[Buffer, int]] = {}  # where values are kept that others need
         self.kept: dict[DType, int] = defaultdict(int)
@@ -104,10 +105,14 @@ class _Roller:
                 self.home.update(dict.fromkeys(own, (g, k)))
         self._expose(groups, levels)
         nests: list[Nest] = []
+        left: dict[int, list[Let]] = defaultdict(list)
+        for one in self.lets:
+            if one.id not in self.home:
+                left[levels[one.id]].append(one)
         for level in range(max(levels.values()) + 1):
             nests += [self._loop(group) for group in groups if group.level == level]
-            lets = [one for one in self.lets if one.id not in self.home and levels[one.id] == level]
-            nests += self._straight(lets, [store for store in self.stores if levels.get(store.value, 0) == level])
+            stores = [store for store in self.stores if levels.get(store.value, 0) == level]
+            nests += self._straight(left[level], stores)
         for dtype, size in self.kept.items():
             self.rooms[dtype].size = size
         return nests
@@ -117,10 +122,11 @@ class _Roller:
         """Give places to the values of groups that are used outside their piece, and to straight ones of other levels."""
         slots = {value: slot for group in groups for own in group.pieces for slot, value in enumerate(own)}
         crossing: dict[int, None] = {}
+        home = self.home
         for one in self.lets:
-            here = self.home.get(one.id)
+            here = home.get(one.id)
             for arg in one.args:
-                at = self.home.get(arg)
+                at = home.get(arg)
                 if at is not None and at is not here:
                     groups[at[0]].exposed.add(slots[arg])
                 elif at is None and arg in levels and (here is not None or levels[arg] != levels[one.id]):
@@ -238,15 +244,17 @@ class _Roller:
     def _straight(self, lets: Sequence[Let], stores: Sequence[Store]) -> list[Nest]:
         """What is left of a level: what long sums need, loops for these, sums of equal length side by side, and the rest."""
         own = {one.id for one in lets}
-        zeros = {value for value, one in self.made_by.items() if one.__class__ is Const and one.value == 0}
 
         def room(value: int) -> Buffer | None:
+            place = self.place.get(value)
+            if place is not None:
+                return place[0]
             one = self.made_by[value]
-            if value in self.place or one.__class__ is Load:
-                return self.element(value)[0]  # type: ignore[index]
+            if isinstance(one, Load):
+                return one.buffer
             return self._room(one.dtype) if value in own else None
 
-        chains = find_chains(lets, self.uses, room, zeros)
+        chains = find_chains(lets, self.uses, room, self.zeros)
         late = depending(lets, {chain.result for chain in chains})
         summed = {value for chain in chains for value in chain.values}
         alike: dict[Any, list[Chain]] = defaultdict(list)

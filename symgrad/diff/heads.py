@@ -40,7 +40,7 @@ def product(head: Head, factor: Any) -> Head:
     if isinstance(factor, (int, float)):
         if factor == 0:
             return Head(ops.zeros_like(head.value), zeros=True)
-        return head.of(_scaled(head.value, factor))
+        return head if factor == 1 else head.of(_scaled(head.value, factor))
     known = ops.uniform_value(factor)
     if known is not None and known in (1, -1):
         return head.of(_scaled(head.value, known.item()))
