@@ -25,6 +25,8 @@ from symgrad.types import INT64, TensorType
 
 __all__ = ["Flat", "NeedsStore", "Scalarizer", "Stored", "contraction_labels", "row_major", "wrapped_index"]
 
+_ELEMENTWISE = Kind.ELEMENTWISE  # to find a member takes Python 3.11 longer than a test
+
 Key = tuple[Node, tuple[Index, ...]]
 Finish = Callable[[list[Instance]], "Instance | Again"]
 
@@ -105,7 +107,7 @@ class Scalarizer:
             plan = plans.get(key)
             if plan is None:
                 own, at = key
-                if own.op.kind is Kind.ELEMENTWISE and own not in self.stored:  # most nodes: no plan to keep
+                if own.op.kind is _ELEMENTWISE and own not in self.stored:  # most nodes: no plan to keep
                     operands = [(one, at) for one in own.inputs]
                     if all(map(memo.__contains__, operands)):
                         pending.pop()
@@ -141,7 +143,7 @@ class Scalarizer:
 
     def _computed(self, node: Node, index: tuple[Index, ...]) -> tuple[list[Key], Finish]:
         op = node.op
-        if op.kind is Kind.ELEMENTWISE:
+        if op.kind is _ELEMENTWISE:
             name, dtype = op.name, node.type.dtype
             pool = self.pool
             return [(one, index) for one in node.inputs], lambda args: pool.apply(name, tuple(args), dtype)
