@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import weakref
 
 import numpy as np
 import pytest
 
 import symgrad as sg
+from symgrad.backend import find_backend
 from symgrad.collection import collection_paused
 
 
@@ -57,3 +59,24 @@ def test_a_derivative_leaves_it_as_it_was(before, fails):
         assert sg.gradients(y, [x])[0].op.name == "constant"
     assert seen == [False]
     assert gc.isenabled() == before
+
+
+def test_a_graph_that_was_compiled_is_freed_without_a_collection():
+    x = sg.symbol("x", (40,))
+    y = np.sum(np.sin(x) * x)
+    seen = weakref.ref(y)
+    gc.collect()
+    gc.disable()
+    sg.compile(y, [x])
+    del y
+    assert seen() is None
+
+
+def test_compilation_pauses_it(monkeypatch):
+    seen = []
+    found = find_backend("llvm")
+    monkeypatch.setattr(type(found), "compile", lambda self, request: seen.append(gc.isenabled()) or request.name)
+    x = sg.symbol("x")
+    assert sg.compile(x + 1, [x]) == "add_kernel"
+    assert seen == [False]
+    assert gc.isenabled()
