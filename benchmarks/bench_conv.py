@@ -1,9 +1,9 @@
-"""Convolutions and both their derivatives beside NumPy (windows copied into a matrix, then BLAS) and JAX.
+"""Convolutions and both their derivatives beside NumPy (windows copied into a matrix, then BLAS), JAX and PyTorch.
 
     python benchmarks/bench_conv.py [--json FILE] [--rounds N]
 
 Single-threaded, best of interleaved rounds, ratios (peer / symgrad) first; results are compared before anything is
-measured.  JAX takes part where it is installed.
+measured.  JAX and PyTorch take part where they are installed, the latter with channels last, as the arrays are.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def by_numpy(layer: Layer, x: Any, w: Any, head: Any) -> Work:
     return dict(zip(PARTS, (forward, input_, filter_), strict=True))
 
 
-# -- symgrad and JAX ------------------------------------------------------------------------------------------------
+# -- symgrad, JAX and PyTorch -----------------------------------------------------------------------------------------
 def by_symgrad(layer: Layer, x: Any, w: Any, head: Any) -> Work:
     own = [
         sg.symbol(name, ("n", *a.shape[1:]) if name != "w" else a.shape, a.dtype)
@@ -134,13 +134,42 @@ def by_jax(layer: Layer, x: Any, w: Any, head: Any) -> Work | None:
     }
 
 
+def by_torch(layer: Layer, x: Any, w: Any, head: Any) -> Work | None:
+    if importlib.util.find_spec("torch") is None:
+        return None
+    import torch
+
+    torch.set_num_threads(1)
+    image, cotangent = (torch.from_numpy(one).permute(0, 3, 1, 2) for one in (x, head))  # channels last in memory
+    filters = torch.from_numpy(w).permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
+    before, after = margins(layer)
+    uneven = after - before  # PyTorch pads both sides alike: what is more goes into a larger image
+
+    def gradient(*wanted: bool) -> Any:
+        seen = torch.nn.functional.pad(image, (0, uneven, 0, uneven)) if uneven else image
+        made = torch.ops.aten.convolution_backward(
+            cotangent, seen, filters, None, [layer.stride] * 2, [before] * 2, [1, 1], False, [0, 0], 1, [*wanted, False]
+        )
+        return made[wanted.index(True)]
+
+    def forward() -> Any:
+        seen = torch.nn.functional.pad(image, (0, uneven, 0, uneven)) if uneven else image
+        return torch.nn.functional.conv2d(seen, filters, stride=layer.stride, padding=before)
+
+    return {
+        "forward": lambda: forward().permute(0, 2, 3, 1),
+        "input": lambda: gradient(True, False)[:, :, : layer.size, : layer.size].permute(0, 2, 3, 1),
+        "filter": lambda: gradient(False, True).permute(2, 3, 1, 0),
+    }
+
+
 def contenders(layer: Layer, dtype: str) -> dict[str, Work]:
     """By name, with results that agree."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(layer.batch, layer.size, layer.size, layer.inside)).astype(dtype)
     w = rng.normal(size=(layer.taps, layer.taps, layer.inside, layer.outside)).astype(dtype)
     head = rng.normal(size=(layer.batch, layer.places, layer.places, layer.outside)).astype(dtype)
-    made = {"symgrad": by_symgrad, "numpy": by_numpy, "jax": by_jax}
+    made = {"symgrad": by_symgrad, "numpy": by_numpy, "jax": by_jax, "torch": by_torch}
     works = {name: work for name, make in made.items() if (work := make(layer, x, w, head)) is not None}
     for part in PARTS:
         want = works["numpy"][part]()
@@ -169,7 +198,7 @@ def main() -> None:
                 ratios = "  ".join(f"{name} {value / own:5.2f}" for name, value in found.items() if name != "symgrad")
                 times = "  ".join(f"{name} {value:7.2f}" for name, value in found.items())
                 print(f"{label:58s} {ratios}   {times}   {layer.flops / own / 1e6:6.1f} GFLOP/s", flush=True)
-    versions = measuring.versions("numpy", "jax", "llvmlite")
+    versions = measuring.versions("numpy", "jax", "torch", "llvmlite")
     print(versions)
     measuring.save(chosen.json, milliseconds=figures, **versions)
 
