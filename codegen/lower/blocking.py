@@ -8,14 +8,14 @@ then need to hold one block only, and stay in the cache.  Sums over the axis go 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import inf
 from typing import Any
 
 from codegen.lower.arena import Use, stage_uses
-from codegen.lower.loopir import Blocked, Buffer, Copy, Fill, Nest, Product, Program, Split, statements
+from codegen.lower.loopir import Blocked, Buffer, Copy, Fill, For, Nest, Product, Program, Split, statements
 from codegen.lower.part_writer import PartWriter
-from codegen.lower.parts import LOOPS, Access, Part, part_along, quotient
+from codegen.lower.parts import LOOPS, Access, Part, part_along, quotient, zeroing
 from codegen.lower.splitting import common_parts, cost, for_workers, most_parts, rooms, scratch
 from symgrad import dims
 from symgrad.dims import Size
@@ -67,11 +67,15 @@ def _bytes_along(program: Program, extent: Size) -> int:
 
 # -- groups ---------------------------------------------------------------------------------------------------------
 class _Group:
-    """Stages that take turns, what must come before them, and what after."""
+    """Stages that take turns, what must come before them, and what after.
+
+    ``members`` are the stages as they are in the program, by id.
+    """
 
     def __init__(self) -> None:
         self.before: list[Any] = []
         self.parts: list[Part] = []
+        self.members: set[int] = set()
         self.after: list[Any] = []
         self.touched: dict[Buffer, list[Access]] = {}
         self.sums: set[Buffer] = set()
@@ -82,6 +86,7 @@ class _Group:
         late = any(_conflict(use, stage_uses(one)) for one in self.after)
         if not late and part is not None and self._fits(part):
             self.parts.append(part)
+            self.members.add(id(stage))
             self.sums |= part.sums
             for access in part.accesses:
                 self.touched.setdefault(access.buffer, []).append(access)
@@ -89,6 +94,18 @@ class _Group:
             self.after.append(stage)
         else:
             self.before.append(stage)
+
+    def take_zeros(self, extent: Size) -> None:
+        """Let arrays that are touched row by row be set to zero block by block too."""
+        for stage in [one for one in self.before if isinstance(one, Fill)]:
+            accesses = self.touched.get(stage.buffer)
+            others = [stage_uses(one) for one in self.before if one is not stage]
+            mixed = any(stage.buffer in use.reads | use.writes for use in others)
+            part = part_along(zeroing(stage.buffer), extent)
+            if part is not None and accesses and not mixed and all(one.aligned for one in accesses):
+                self.parts.insert(0, part)
+                self.members.add(id(stage))
+        self.before = [stage for stage in self.before if id(stage) not in self.members]
 
     def _fits(self, part: Part) -> bool:
         """Whether what is both written and touched by several stages is touched row by row only."""
@@ -117,6 +134,7 @@ def _along(program: Program, extent: Size, threads: int) -> Program:
             group = _Group()
             for stage in segment:
                 group.take(stage, part_along(stage, extent))
+            group.take_zeros(extent)
             made = _formed(program, group, extent, buffers, threads)
             stages += segment if made is None else [*group.before, *made]
             segment = [] if made is None else group.after
@@ -138,8 +156,7 @@ def _formed(
     program: Program, group: _Group, extent: Size, buffers: dict[Buffer, Buffer], threads: int
 ) -> list[Any] | None:
     """The group in blocks, with zeros for its sums; None where that would not pay."""
-    members = {id(part.stage) for part in group.parts}
-    uses = [(id(stage) in members, stage_uses(stage)) for stage in program.stages]
+    uses = [(id(stage) in group.members, stage_uses(stage)) for stage in program.stages]
     foreign = {buffer for own, use in uses if not own for buffer in use.reads | use.writes}
     for buffer in group.sums:
         writers = [use for _, use in uses if buffer in use.writes]
@@ -157,7 +174,7 @@ def _formed(
     width = sum(step * buffer.dtype.itemsize for buffer, step in local.items()) + _read_again(group, local, extent)
     if len(group.parts) < 2 or not width or (isinstance(extent, int) and width * extent < _WORTH):
         return None
-    length = _length(extent, width, _whole(group))
+    length = _short_length(extent, width) if _is_outside(group) else _length(extent, width, _whole(group))
     if length is None:
         return None
     zeros = [Fill(buffer) for buffer in program.buffers if buffer in group.sums]
@@ -225,6 +242,27 @@ def _whole(group: _Group) -> float:
     products = [part for part in group.parts if isinstance(part.stage, Product)]
     buffers = {one.buffer for part in products for one in part.accesses if not one.varies}
     return sum(one.size * one.dtype.itemsize if isinstance(one.size, int) else inf for one in buffers)
+
+
+def _is_outside(group: _Group) -> bool:
+    """Whether the axis counts whole products of matrices, and runs around all other loops that are long."""
+    for part in group.parts:
+        if isinstance(part.stage, Product):
+            if not isinstance(part.axis, int):
+                return False
+        elif part.times < _SHORT and any(one.axis is part.axis and one.vector for one in _loops(part.stage)):
+            return False
+    return any(isinstance(part.stage, Product) for part in group.parts)
+
+
+def _loops(nest: Nest) -> Iterator[For]:
+    return statements(nest.body, LOOPS)
+
+
+def _short_length(extent: Size, width: int) -> int | None:
+    """Indices of a block where even one is long enough: as many as leave half of the cache to other arrays."""
+    made = max(1, _CACHE // 2 // width)
+    return made if width <= _LAST_CACHE and (not isinstance(extent, int) or 2 * made <= extent) else None
 
 
 def _length(extent: Size, width: int, whole: float) -> int | None:

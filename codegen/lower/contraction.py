@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
+from math import inf, prod
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,8 @@ _SMALL_CONSTANT = 48  # numbers of a constant matrix for whose products tiles ar
 _BANDED = 16  # smallest operand whose zeros may be left out; for smaller ones, tiles are too large
 _BANDED_RESULT = 32  # smallest result that may be left out in part: rows are cut into tiles anew for each of several
 _WORTH = 0.75  # the part of a matrix that a band may have at most
+_ENOUGH = 8  # rows of tiles, or steps of an inner axis, that are fast
+_AT_HAND = 1 << 16  # elements of an operand that stays in the second cache
 _WRITTEN_OUT_ALONE = 64  # the same where there is no loop around it
 
 
@@ -122,8 +125,8 @@ def product_stages(node: Node, a: Stored, b: Stored, c: Stored, marks: Patterns)
     bands = _bands(groups, rows, columns, (left, right, result))
     alone = {label for pair in bands for label in pair}
     column, beside_columns = _merged(columns, groups.sizes, (right, result), alone, last_is_unit=True)
-    row, beside_rows = _merged(rows, groups.sizes, (left, result), alone)
-    inner, beside_inner = _merged(groups.inner, groups.sizes, (left, right), alone)
+    row, beside_rows = _merged(rows, groups.sizes, (left, result), alone, beside=(column, groups.inner))
+    inner, beside_inner = _merged(groups.inner, groups.sizes, (left, right), alone, beside=(row, column))
     around = (*groups.batch, *beside_rows, *beside_columns, *beside_inner)
     made = Product(
         _view(left, around, row[-1], inner[-1]),
@@ -204,11 +207,13 @@ def _merged(
     alone: set[int],
     *,
     last_is_unit: bool = False,
+    beside: Sequence[Sequence[int]] = (),
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The longest run of labels that both operands hold densely, and the labels left over.
+    """A run of labels that both operands hold densely, and the labels left over.
 
-    The run ends, for columns, at the label of unit stride in the result; else it is the run of most elements, or the
-    label that has to stay ``alone``.
+    The run ends, for columns, at the label of unit stride in the result; else it is the best to run along, or the label
+    that has to stay ``alone``.  ``beside`` are the labels of the third operand, which is gone through again for each
+    index of the labels left over.
     """
     for label in labels:
         if label in alone:
@@ -224,8 +229,25 @@ def _merged(
     if last_is_unit:
         chosen = next(run for run in runs if _is_one(operands[-1].stride(run[-1])))
     else:
-        chosen = max(runs, key=lambda run: _weight(_size(run, sizes)))
+        again = prod(_weight(_size(labels, sizes)) for labels in beside)
+        chosen = min(runs, key=lambda run: _order(_size(run, sizes), [one.stride(run[-1]) for one in operands], again))
     return tuple(chosen), tuple(label for run in runs if run is not chosen for label in run)
+
+
+def _order(size: Size, strides: Sequence[Size], again: int) -> tuple[float, int]:
+    """What comes first is the better to run along.
+
+    That is what lies closest together, where it is long enough for tiles: images of a batch are on different pages, the
+    places of a row beside each other.  Where the third operand is too large to be gone through often, and else, it is
+    what is longest.
+    """
+    length = _weight(size)
+    near = length >= _ENOUGH and again <= _AT_HAND
+    return sum(_distance(stride) for stride in strides) if near else inf, -length
+
+
+def _distance(stride: Size) -> float:
+    return abs(stride) if isinstance(stride, int) else inf
 
 
 def _weight(size: Size) -> int:

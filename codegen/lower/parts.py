@@ -10,14 +10,17 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from codegen.lower.apart import used_values
+from codegen.lower.forms import Axis
 from codegen.lower.loopir import (
     MEMORY,
     Along,
     Buffer,
     Carry,
+    Const,
     For,
     Load,
     Nest,
+    Offset,
     Product,
     Scatter,
     Store,
@@ -28,7 +31,18 @@ from symgrad import dims
 from symgrad.dims import Size
 from symgrad.types import same_shape
 
-__all__ = ["LOOPS", "Access", "Part", "along_part", "nest_part", "part_along", "product_part", "quotient", "views"]
+__all__ = [
+    "LOOPS",
+    "Access",
+    "Part",
+    "along_part",
+    "nest_part",
+    "part_along",
+    "product_part",
+    "quotient",
+    "views",
+    "zeroing",
+]
 
 LOOPS = frozenset({For})
 
@@ -87,6 +101,13 @@ def part_along(stage: Any, extent: Size) -> Part | None:
         axes = [name for name, size in sizes.items() if same_shape((size,), (extent,))]
         return product_part(stage, axes[0], extent) if len(axes) == 1 else None
     return None
+
+
+def zeroing(buffer: Buffer) -> Nest:
+    """A nest that sets an array to zero, which can be cut along any axis."""
+    axis = Axis(buffer.size, "i0")
+    store = Store(buffer, Offset(0, ((axis, 1),), ()), 1)
+    return Nest((For(axis, True, (), (Const(1, buffer.dtype.type(0), buffer.dtype), store)),))
 
 
 def nest_part(nest: Nest, loop: For, times: int = 1) -> Part | None:
