@@ -51,8 +51,7 @@ class Facts(NamedTuple):
 
     def domain(self, sources: Sequence[Node], shape: Sequence[Size], flat: bool) -> Any:
         """The loops of a writer."""
-        own = [dims.product(shape)] if flat else list(shape)
-        made = _loops(own, self.is_unrolled)
+        made = _loops(shape, self.is_unrolled)
         return made if flat else _merged([made, *(self.domains.get(node, _NO_LOOPS) for node in sources)])
 
 
@@ -307,7 +306,8 @@ def _nest_key(node: Node, levels: dict[Node, int], facts: Facts) -> Any:
     flat = node in facts.flat and node.ndim > 1
     if node.op.name in ("place", "stack") and all(not one.shape for one in node.inputs):
         return level_of(node.inputs, levels), facts.domain(node.inputs, (), False)  # written number by number
-    return level_of(node.inputs, levels), facts.domain([node], node.shape, flat)
+    shape = (dims.product(node.shape),) if flat else node.shape
+    return level_of(node.inputs, levels), facts.domain([node], shape, flat)
 
 
 def _costs(order: Sequence[Node], stored: set[Node]) -> dict[Node, int]:

@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 from codegen.lower.access import Flat, NeedsStore, Scalarizer, Stored
 from codegen.lower.analysis import written_out
-from codegen.lower.forms import Axis, Form, Index, of_axis
+from codegen.lower.forms import Axis, Form, Index, of_axis, ravel
 from codegen.lower.instances import Instance
 from codegen.lower.loopir import Buffer, Nest
 from codegen.lower.schedule import COST, FREE, Goal, Scheduler, Sink, Wanted, goal_axes, goal_needs
 from codegen.lower.straight import ScalarStore, straight_line
-from symgrad import dims, types
+from symgrad import types
 from symgrad.dims import Size
 from symgrad.node import Node
 from symgrad.types import DType
@@ -39,9 +39,9 @@ class Writer(NamedTuple):
         The array that is stored, for messages and requests.
     source : expressions whose sum is stored
     shape : the index space
-    place : from an index tuple (or a flat position) to an offset in the buffer
+    place : from an index tuple to an offset in the buffer
     mode : "set" or "add", or "scatter_set" and "scatter_add", whose ``place`` also takes the scalarizer
-    flat : whether the index space may be run through as one axis
+    flat : whether the source is read at row-major positions, as the index space has axes of it as one
     """
 
     target: Node | None
@@ -99,10 +99,9 @@ class _Builder:
     # -- sinks -----------------------------------------------------------------------------------------------------
     def sinks(self, writer: Writer) -> list[Sink]:
         """The stores of a writer, one for each combination of the axes that are written out."""
-        shape = (dims.product(writer.shape),) if writer.flat else writer.shape
         used: set[Axis] = set()
         choices: list[list[Index]] = []
-        for size in shape:
+        for size in writer.shape:
             if self.is_unrolled(size):
                 assert isinstance(size, int)
                 choices.append(list(range(size)))
@@ -112,7 +111,7 @@ class _Builder:
                 choices.append([of_axis(axis)])
         made = []
         for index in itertools.product(*choices):
-            own = (Flat(index[0]),) if writer.flat else index
+            own = (Flat(ravel(index, writer.shape)),) if writer.flat else index
             values = [self.scalarizer.value(node, own, computed=node is writer.target) for node in writer.source]
             value = self.scalarizer.pool.total("sum", values)
             place = writer.place(self.scalarizer, index) if writer.mode.startswith("scatter") else writer.place(index)

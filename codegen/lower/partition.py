@@ -312,7 +312,8 @@ class _Plan:
             stage = along_stage(node, [view for view in views if view is not None], place, self.scratch)
             tasks.append(_Task(level, phase, None, (stage,), None))
             return level
-        for step in steps(node, place, by_parts(node, self.is_unrolled), node in self.facts.flat):
+        flat = node in self.facts.flat
+        for step in steps(node, place, by_parts(node, self.is_unrolled), flat, self.stored):
             level += step.after
             tasks.append(self._step_task(step, node, place, level, phase))
         return level

@@ -6,7 +6,7 @@ start from their base and then write position by position.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from codegen.lower.access import Stored, wrapped_index
@@ -14,7 +14,7 @@ from codegen.lower.boxes import disjoint
 from codegen.lower.forms import Index, combine, scale
 from codegen.lower.nest import Writer
 from codegen.lower.views import is_dense
-from symgrad import types
+from symgrad import dims, types
 from symgrad.dims import Size
 from symgrad.node import Node
 from symgrad.ops.boxes import Box, Pick, Range, box_shape, whole
@@ -49,8 +49,8 @@ def _is_whole(entry: Pick | Range, size: Size) -> bool:
     return isinstance(entry, Range) and entry.step == 1 and types.same_shape((entry.start, entry.size), (0, size))
 
 
-def steps(node: Node, place: Stored, parts: bool, flat: bool) -> list[Step]:
-    """The steps that store ``node`` at ``place``."""
+def steps(node: Node, place: Stored, parts: bool, flat: bool, stored: Mapping[Node, Stored]) -> list[Step]:
+    """The steps that store ``node`` at ``place``; ``stored`` are the arrays that are, or will be, in memory."""
     name = node.op.name
     if name in ("scatter_add", "scatter_set"):
         return _scatter_steps(node, place, flat)
@@ -60,7 +60,7 @@ def steps(node: Node, place: Stored, parts: bool, flat: bool) -> list[Step]:
         base, part = node.inputs
         start = Step(value_writer(node, (base,), place, False))
         return [start, Step(_box_writer(node, (part,), node.attrs.box, place, "set"), after=True)]
-    return _part_steps(node, place)
+    return _part_steps(node, place, stored)
 
 
 def value_writer(target: Node, source: tuple[Node, ...], place: Stored, flat: bool) -> Writer:
@@ -68,7 +68,7 @@ def value_writer(target: Node, source: tuple[Node, ...], place: Stored, flat: bo
     shape = source[0].shape
     run_through = flat and len(shape) > 1 and is_dense(place, shape)
     if run_through:
-        return Writer(target, source, shape, place.buffer, lambda index: index[0], "set", True)
+        return Writer(target, source, (dims.product(shape),), place.buffer, lambda index: index[0], "set", True)
     return Writer(target, source, shape, place.buffer, lambda index: _offset(place, index))
 
 
@@ -79,18 +79,40 @@ def _offset(place: Stored, index: Sequence[Index]) -> Index:
     return offset
 
 
-def _box_writer(target: Node, source: tuple[Node, ...], box: Box, place: Stored, mode: str) -> Writer:
-    """A part, into its box."""
+def _box_writer(target: Node, source: tuple[Node, ...], box: Box, place: Stored, mode: str, piece: int = 0) -> Writer:
+    """A part, into its box.  The last axes of both, as many as lie in one piece, are run through as one."""
+    outer, inner = box[: len(box) - piece], box[len(box) - piece :]
 
     def where(index: Sequence[Index]) -> Index:
         rest = iter(index)
         full = [
             entry.position if isinstance(entry, Pick) else combine(scale(next(rest), entry.step), entry.start)
-            for entry in box
+            for entry in outer
         ]
-        return _offset(place, full)
+        full += [entry.start for entry in inner if isinstance(entry, Range)]
+        return combine(_offset(place, full), next(rest, 0))
 
-    return Writer(target, source, box_shape(box), place.buffer, where, mode)
+    shape = box_shape(outer) + ((dims.product(box_shape(inner)),) if inner else ())
+    return Writer(target, source, shape, place.buffer, where, mode, flat=piece > 0)
+
+
+def _piece(
+    sources: Sequence[Node], box: Box, place: Stored, shape: Sequence[Size], stored: Mapping[Node, Stored]
+) -> int:
+    """How many of the last axes of a box lie in one piece in the array, as they do in the sources; 0 if only one.
+
+    Sources that are not in memory are computed axis by axis, in nests that others may share.
+    """
+    if not is_dense(place, shape) or not all(one in stored and is_dense(stored[one], one.shape) for one in sources):
+        return 0
+    count = 0
+    for entry, size in zip(reversed(box), reversed(shape), strict=True):
+        if not isinstance(entry, Range) or entry.step != 1:
+            break
+        count += 1
+        if not _is_whole(entry, size):
+            break
+    return count if count > 1 else 0
 
 
 def _boxes(node: Node) -> list[tuple[Box, Node]]:
@@ -106,21 +128,22 @@ def _boxes(node: Node) -> list[tuple[Box, Node]]:
     return made
 
 
-def _part_steps(node: Node, place: Stored) -> list[Step]:
+def _part_steps(node: Node, place: Stored, stored: Mapping[Node, Stored]) -> list[Step]:
     """Parts of a placement, stack or concatenation; parts of one box are added before they are stored."""
     groups: dict[Box, list[Node]] = {}
     for box, part in _boxes(node):
         groups.setdefault(box, []).append(part)
     boxes = list(groups)
+
+    def step(box: Box, mode: str, after: bool) -> Step:
+        own = tuple(groups[box])
+        return Step(_box_writer(node, own, box, place, mode, _piece(own, box, place, node.shape, stored)), after)
+
     if node.op.name != "place" or disjoint(boxes):
         fill = node.op.name == "place" and not _covers(boxes, node.shape)
         made = [Step(None)] if fill else []
-        return made + [
-            Step(_box_writer(node, tuple(groups[box]), box, place, "set"), after=fill and k == 0)
-            for k, box in enumerate(boxes)
-        ]
-    added = [Step(_box_writer(node, tuple(groups[box]), box, place, "add"), after=True) for box in boxes]
-    return [Step(None), *added]
+        return made + [step(box, "set", after=fill and k == 0) for k, box in enumerate(boxes)]
+    return [Step(None), *(step(box, "add", after=True) for box in boxes)]
 
 
 def _covers(boxes: Sequence[Box], shape: Sequence[Size]) -> bool:
