@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from codegen.gemm import choose
 from codegen.gemm.band import overlap
 from codegen.gemm.choose import Blocking, Condition
-from codegen.gemm.columns import Columns, has_masks, narrow, split
+from codegen.gemm.columns import Columns, has_masks, powers, split
 from codegen.gemm.packing import SLACK, Packing
 from codegen.gemm.panel import Panel, Rows, call_panel
 from codegen.gemm.product import Known, Operands, Product
@@ -210,7 +210,7 @@ def _panels(job: _Job, block: _Block, left: _Left) -> None:
 def _narrow_panels(job: _Job, block: _Block, full: Int, rest: Int, b: Value, c: Value) -> None:
     """The columns that fill no panel; ``b`` and ``c`` are theirs.
 
-    Unknown ones go one vector at a time: tall tiles of one vector are as fast as square ones, and one function serves.
+    Unknown ones take a panel of two vectors, one of a single vector, or both: A is read once for most of their numbers.
     """
     f, lanes, total, element = job.f, job.blocking.lanes, job.whole.n, job.element
     if isinstance(total, int):
@@ -221,16 +221,19 @@ def _narrow_panels(job: _Job, block: _Block, full: Int, rest: Int, b: Value, c: 
             _where(f, present, lambda: _panel(job, block, None, shape, full, b, c))
         return
     if has_masks(f.target):
-        with f.loop(0, rest, lanes) as loop:
-            here = f.gep(b, loop.index, element), f.gep(c, loop.index, element)
-            count = f.minimum(lanes, f.sub(rest, loop.index))
-            _panel(job, block, None, narrow(lanes, f.target)[0], f.add(full, loop.index), *here, count)
+        pair = f.icmp("sgt", rest, lanes)
+        with f.when(pair):
+            _panel(job, block, None, Columns((lanes, lanes), None, True), full, b, c, f.minimum(rest, 2 * lanes))
+        done = f.select(pair, f.i64(2 * lanes), f.i64(0))
+        with f.when(f.icmp("sgt", rest, done)):
+            here = f.gep(b, done, element), f.gep(c, done, element)
+            _panel(job, block, None, Columns((lanes,), None, True), f.add(full, done), *here, f.sub(rest, done))
         return
     single = f.remainder(rest, lanes)
     with f.loop(0, f.sub(rest, single), lanes) as loop:
         here = f.gep(b, loop.index, element), f.gep(c, loop.index, element)
         _panel(job, block, None, split(lanes, lanes, masks=False), f.add(full, loop.index), *here)
-    for shape in narrow(lanes, f.target):
+    for shape in powers(lanes):
         assert shape.count is not None
         with f.when(f.icmp("ne", f.binary("and", rest, shape.count), 0)):
             before = f.binary("and", rest, -2 * shape.count)

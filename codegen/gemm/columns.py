@@ -16,11 +16,12 @@ from codegen.target import Target
 __all__ = [
     "Columns",
     "Strip",
+    "cheap_masked_stores",
     "has_masks",
     "lanes_of",
     "masked_strip",
     "multiply_add",
-    "narrow",
+    "powers",
     "split",
     "sweep_columns",
     "whole_strip",
@@ -67,14 +68,14 @@ class Strip:
         pointer = f.gep(row, self.offset, self.kind)
         if self.mask is None:
             f.store(value, pointer)
-        elif isinstance(self.count, int) and not _cheap_masked_stores(f.target):
+        elif isinstance(self.count, int) and not cheap_masked_stores(f.target):
             for part in split(self.count, self.kind.lanes, masks=False).strips(f, self.kind.scalar, self.count):
                 part.store(f, lanes_of(f, value, part.offset, part.kind.lanes), pointer)
         else:
             f.masked_store(value, pointer, self.mask)
 
 
-def _cheap_masked_stores(target: Target) -> bool:
+def cheap_masked_stores(target: Target) -> bool:
     """Whether a masked store is as fast as any: with AVX-512.  Before, it takes six cycles on some cores."""
     return target.vector_bits >= 512
 
@@ -141,13 +142,8 @@ def split(count: int, lanes: int, *, masks: bool) -> Columns:
     return Columns((*whole, *powers), count, False)
 
 
-def narrow(lanes: int, target: Target) -> list[Columns]:
-    """Shapes for fewer columns than a vector has lanes, their number known only at run time.
-
-    One under a mask, which holds for a whole vector too; or a power of two for each bit of the number.
-    """
-    if has_masks(target):
-        return [Columns((lanes,), None, True)]
+def powers(lanes: int) -> list[Columns]:
+    """Shapes for fewer columns than a vector has lanes, without masks: a power of two for each bit of their number."""
     return [Columns((1 << bit,), 1 << bit, False) for bit in reversed(range(lanes.bit_length() - 1))]
 
 
@@ -164,9 +160,14 @@ def sweep_columns(f: Function, element: Type, low: Int, high: Int, body: Callabl
     if isinstance(rest, int):
         for strip in split(rest, lanes, masks=has_masks(target)).strips(f, element, rest):
             body(full, strip)
-    elif has_masks(target):
+    elif cheap_masked_stores(target):
         with f.when(f.icmp("ne", rest, 0)):
             body(full, masked_strip(f, 0, element.with_lanes(lanes), rest))
+    elif has_masks(target):
+        for shape in powers(lanes):
+            (width,) = shape.lanes
+            with f.when(f.icmp("ne", f.binary("and", rest, width), 0)):
+                body(f.add(full, f.binary("and", rest, -2 * width)), whole_strip(element.with_lanes(width)))
     else:
         with f.loop(full, high, 1) as loop:
             body(loop.index, whole_strip(element))

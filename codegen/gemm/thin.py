@@ -24,7 +24,7 @@ __all__ = ["apply_epilogue", "emit_dots", "emit_outer", "emit_sweeps"]
 STRIP_BYTES = 16 << 10  # of y: half the first cache
 DOT_ROWS = 4  # share each load of x
 DOT_CHAINS = 2  # of each row; with four rows they hide the latency of a multiply-add
-SWEEP_ROWS = (8, 1)  # of M in one sweep: y is loaded and stored once for eight multiply-adds
+SWEEP_ROWS = (8, 4, 1)  # of M in one sweep: y is loaded and stored once for eight multiply-adds
 
 
 def emit_dots(f: Function, element: Type, x: Operands, *, accumulate: bool) -> None:

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
-from codegen.gemm.columns import Strip, lanes_of, multiply_add
+from codegen.gemm.columns import Strip, cheap_masked_stores, lanes_of, multiply_add
 from codegen.llvm.builder import Function, Int
 from codegen.llvm.types import BOOL, I64, POINTER, Type, Value, constant
 
@@ -161,8 +162,8 @@ def _finish(
 def _write(f: Function, element: Type, tile: Tile, c: Value, c_row: Int, values: Sequence[Value]) -> None:
     """Store a tile.  A run-time number of columns that fills the vector is stored plainly: half the time of masks."""
 
-    def write(strips: Sequence[Strip]) -> list[Value]:
-        left = iter(values)
+    def write(strips: Sequence[Strip], chosen: Sequence[Value]) -> list[Value]:
+        left = iter(chosen)
         for row in _rows(f, element, c, c_row, tile.rows):
             for strip in strips:
                 strip.store(f, next(left), row)
@@ -170,7 +171,35 @@ def _write(f: Function, element: Type, tile: Tile, c: Value, c_row: Int, values:
 
     *others, last = tile.strips
     if last.mask is None or isinstance(last.count, int):
-        write(tile.strips)
-    else:
+        write(tile.strips, values)
+    elif cheap_masked_stores(f.target):
         whole = f.icmp("sge", last.count, last.kind.lanes)
-        f.either(whole, lambda: write([*others, replace(last, mask=None)]), lambda: write(tile.strips))
+        plain = [*others, replace(last, mask=None)]
+        f.either(whole, lambda: write(plain, values), lambda: write(tile.strips, values))
+    else:
+        count = len(tile.strips)
+        write(others, [value for k, value in enumerate(values, 1) if k % count])
+        _write_lanes(f, element, f.gep(c, last.offset, element), c_row, values[count - 1 :: count], last.count)
+
+
+def _write_lanes(f: Function, element: Type, c: Value, c_row: Int, values: Sequence[Value], count: Value) -> None:
+    """Store the first lanes of one vector a row: for each bit of their number a branch for all rows."""
+
+    def store(width: int) -> None:
+        for row, value in zip(_rows(f, element, c, c_row, len(values)), values, strict=True):
+            f.store(lanes_of(f, value, 0, width), row)
+
+    def halves(width: int, first: int) -> list[Value]:
+        if first:
+            store(width)
+        return [f.gep(c, first, element), *(lanes_of(f, value, first, width) for value in values)]
+
+    width = values[0].type.lanes
+    with f.when(f.icmp("sge", count, width)):
+        store(width)
+    while width > 2:
+        width //= 2
+        bit = f.icmp("ne", f.binary("and", count, width), 0)
+        c, *values = f.either(bit, partial(halves, width, width), partial(halves, width, 0))
+    with f.when(f.icmp("ne", f.binary("and", count, 1), 0)):
+        store(1)
