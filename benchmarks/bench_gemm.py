@@ -4,8 +4,9 @@ Both sides run from machine code: a compiled loop calls the emitted function, an
 pointer that ``scipy.linalg.cython_blas`` exports, so that no Python call is timed.  Samples of all contenders
 alternate, and the best of many counts.  Pin the process to one core: ``taskset -c 1 python benchmarks/bench_gemm.py``.
 
-Columns: sizes known at run time only, sizes known while compiling, BLAS; then the ratios to BLAS, and the milliseconds
-that it takes to generate and to compile each of the two.
+Columns: sizes known at run time only, sizes known while compiling, BLAS, and the peak, which is what a loop of nothing
+but fused multiply-adds reaches in the same race; then the ratios to BLAS, those to the peak (ours with known sizes, and
+BLAS), and the milliseconds that it takes to generate and to compile each of the two.
 """
 
 from __future__ import annotations
@@ -77,6 +78,7 @@ class Result:
     dynamic: float
     static: float
     blas: float
+    peak: float
     dynamic_ms: float
     static_ms: float
 
@@ -242,8 +244,28 @@ def blas(case: Case, element: Type, operands: Operands) -> Repeated:
     return Repeated(loaded, [*operands.pointers, pointer], operands)
 
 
-def race(contenders: list[Repeated], sample: float, rounds: int) -> list[float]:
-    """Seconds of one call of each: the best of samples taken in turn."""
+CHAINS = 12  # multiply-adds that do not wait for each other: more than any machine needs to hide their latency
+
+
+def fma_peak(element: Type) -> tuple[Repeated, float]:
+    """A loop of multiply-adds in registers, and the operations of one round: what the core can do at best."""
+    target = native()
+    kind = element.with_lanes(target.lanes(element.bits))
+    module = Module(target)
+    f = module.function("repeated", [("count", I64), ("A", POINTER)], public=True)
+    factor = f.load(f["A"], kind)
+    with f.loop(0, f["count"], 1, [factor] * CHAINS) as loop:
+        loop.next = [f.fma(value, factor, factor) for value in loop.values]
+    for value in loop.values:
+        f.store(value, f["A"])
+    f.ret()
+    room = aligned((64,), np.float64)
+    loaded = load_object(compile_object(module.text(), target), ["repeated"])
+    return Repeated(loaded, [room.ctypes.data], room), 2.0 * CHAINS * kind.lanes
+
+
+def race(contenders: list[Repeated], sample: float, rounds: int, seconds: float) -> list[float]:
+    """Seconds of one call of each: the best of samples taken in turn, of so many rounds at least and for so long."""
     counts = []
     for contender in contenders:
         count = 1
@@ -252,7 +274,9 @@ def race(contenders: list[Repeated], sample: float, rounds: int) -> list[float]:
             count = max(2 * count, int(0.7 * count * sample / max(elapsed, 1e-7)))
         counts.append(count)
     best = [float("inf")] * len(contenders)
-    for _ in range(rounds):
+    end = time.perf_counter() + seconds
+    while rounds > 0 or time.perf_counter() < end:
+        rounds -= 1
         for k, contender in enumerate(contenders):
             best[k] = min(best[k], timed(contender, counts[k]) / counts[k])
     return best
@@ -264,7 +288,7 @@ def timed(contender: Repeated, count: int) -> float:
     return time.perf_counter() - before
 
 
-def measure(case: Case, element: Type, sample: float, rounds: int) -> Result:
+def measure(case: Case, element: Type, sample: float, rounds: int, seconds: float) -> Result:
     """All contenders on one case, their results checked first."""
     operands = Operands(case, np.float64 if element is DOUBLE else np.float32)
     dynamic, dynamic_ms = ours(case, element, operands, static=False)
@@ -272,10 +296,11 @@ def measure(case: Case, element: Type, sample: float, rounds: int) -> Result:
     contenders = [dynamic, static, blas(case, element, operands)]
     for contender in contenders:
         operands.check(contender)
-    speeds = [round(case.flops / seconds / 1e9, 2) for seconds in race(contenders, sample, rounds)]
-    return Result(
-        element.suffix, case.label, speeds[0], speeds[1], speeds[2], round(dynamic_ms, 1), round(static_ms, 1)
-    )
+    peak, round_flops = fma_peak(element)
+    work = [case.flops] * len(contenders) + [round_flops]
+    times = race([*contenders, peak], sample, rounds, seconds)
+    speeds = [round(flops / taken / 1e9, 2) for flops, taken in zip(work, times, strict=True)]
+    return Result(element.suffix, case.label, *speeds, round(dynamic_ms, 1), round(static_ms, 1))
 
 
 def versions() -> dict[str, str]:
@@ -302,19 +327,23 @@ def main() -> None:
     parser.add_argument("--types", default="df", help="d: double, f: float")
     parser.add_argument("--groups", default="slrv", help="s: squares, l: layers, r: rectangles, v: vectors")
     parser.add_argument("--sample", type=float, default=2e-3, help="seconds of one sample")
-    parser.add_argument("--rounds", type=int, default=9, help="samples of each contender")
+    parser.add_argument("--rounds", type=int, default=9, help="samples of each contender, at least")
+    parser.add_argument("--seconds", type=float, default=0.5, help="how long to go on with samples of a case")
     parser.add_argument("--json", type=Path, help="file to write")
     options = parser.parse_args()
     print(", ".join(f"{name} {version}" for name, version in versions().items()))
-    print(f"{'':40}{'dynamic':>9}{'static':>9}{'BLAS':>9}   {'dyn/BLAS':>8} {'stat/BLAS':>9}   compile ms")
+    head = f"{'':40}{'dynamic':>9}{'static':>9}{'BLAS':>9}{'peak':>9}   {'dyn/BLAS':>8} {'stat/BLAS':>9}"
+    print(f"{head}   {'stat/peak':>9} {'BLAS/peak':>9}   compile ms")
     results = []
     for letter in options.types:
         for case in cases(options.groups):
-            found = measure(case, DOUBLE if letter == "d" else FLOAT, options.sample, options.rounds)
+            element = DOUBLE if letter == "d" else FLOAT
+            found = measure(case, element, options.sample, options.rounds, options.seconds)
             results.append(found)
             print(
-                f"{found.element} {found.case:36}{found.dynamic:9.1f}{found.static:9.1f}{found.blas:9.1f}"
+                f"{found.element} {found.case:36}{found.dynamic:9.1f}{found.static:9.1f}{found.blas:9.1f}{found.peak:9.1f}"
                 f"   {found.dynamic / found.blas:8.2f} {found.static / found.blas:9.2f}"
+                f"   {found.static / found.peak:9.2f} {found.blas / found.peak:9.2f}"
                 f"   {found.dynamic_ms:6.1f} {found.static_ms:6.1f}",
                 flush=True,
             )

@@ -25,7 +25,7 @@ QUICK: dict[str, Sequence[str]] = {
     "bench_conv": ("--rounds", "1", "--types", "f"),
     "bench_first_figures": ("--rounds", "1"),
     "bench_functions": ("--rounds", "3", "--points", "1000", "--only", "rational"),
-    "bench_gemm": ("--rounds", "2", "--types", "d", "--groups", "v", "--sample", "1e-4"),
+    "bench_gemm": ("--rounds", "2", "--types", "d", "--groups", "v", "--sample", "1e-4", "--seconds", "0"),
     "bench_gradient": ("--rounds", "1", "--only", "softmax"),
     "bench_mathlib": ("--rounds", "2", "--sample", "1e-4", "--only", "exp,tanh"),
     "bench_nodes": ("--nodes", "500"),
