@@ -13,7 +13,20 @@ from math import inf
 from typing import Any
 
 from codegen.lower.arena import Use, stage_uses
-from codegen.lower.loopir import Blocked, Buffer, Copy, Fill, For, Nest, Product, Program, Split, statements
+from codegen.lower.loopir import (
+    Blocked,
+    Buffer,
+    Copy,
+    Fill,
+    For,
+    Nest,
+    Product,
+    Program,
+    Scatter,
+    Split,
+    Store,
+    statements,
+)
 from codegen.lower.part_writer import PartWriter
 from codegen.lower.parts import LOOPS, Access, Part, part_along, quotient, zeroing
 from codegen.lower.splitting import common_parts, cost, for_workers, most_parts, rooms, scratch
@@ -30,6 +43,7 @@ _AGAIN = (
     96  # times as much as for an index may be read again for each of those: else products would take most of the time
 )
 _SHORT = 24  # the shortest where what every block reads again stays in the cache too
+_WRITES = frozenset({Store, Scatter})
 
 
 def blocked(program: Program, threads: int = 1) -> Program:
@@ -69,13 +83,15 @@ def _bytes_along(program: Program, extent: Size) -> int:
 class _Group:
     """Stages that take turns, what must come before them, and what after.
 
-    ``members`` are the stages as they are in the program, by id.
+    ``members`` are the stages as they are in the program, by id; ``zeroed`` are arrays that begin with zeros, and the
+    stages that set them.
     """
 
     def __init__(self) -> None:
         self.before: list[Any] = []
         self.parts: list[Part] = []
         self.members: set[int] = set()
+        self.zeroed: dict[Buffer, Part] = {}
         self.after: list[Any] = []
         self.touched: dict[Buffer, list[Access]] = {}
         self.sums: set[Buffer] = set()
@@ -96,16 +112,26 @@ class _Group:
             self.before.append(stage)
 
     def take_zeros(self, extent: Size) -> None:
-        """Let arrays that are touched row by row be set to zero block by block too."""
+        """Find the arrays that are touched row by row, so that they can be set to zero block by block too."""
         for stage in [one for one in self.before if isinstance(one, Fill)]:
             accesses = self.touched.get(stage.buffer)
             others = [stage_uses(one) for one in self.before if one is not stage]
             mixed = any(stage.buffer in use.reads | use.writes for use in others)
             part = part_along(zeroing(stage.buffer), extent)
             if part is not None and accesses and not mixed and all(one.aligned for one in accesses):
-                self.parts.insert(0, part)
+                self.zeroed[stage.buffer] = part
                 self.members.add(id(stage))
         self.before = [stage for stage in self.before if id(stage) not in self.members]
+
+    def is_zeroed_once(self, buffer: Buffer) -> bool:
+        """Whether a block leaves zeros where the next one expects them: if all its writes are to the same places, and first."""
+        read = False
+        for part in self.parts:
+            kinds = {one.write for one in part.accesses if one.buffer is buffer}
+            if True in kinds and (read or False in kinds or not _overwrites(part.stage, buffer)):
+                return False
+            read = read or False in kinds
+        return True
 
     def _fits(self, part: Part) -> bool:
         """Whether what is both written and touched by several stages is touched row by row only."""
@@ -118,6 +144,14 @@ class _Group:
             if others and (buffer in self.sums or buffer in part.sums):
                 return False
         return True
+
+
+def _overwrites(stage: Any, buffer: Buffer) -> bool:
+    """Whether a stage that writes rows of an array stores at places that do not depend on values."""
+    if not isinstance(stage, Nest):
+        return False
+    own = [one for one in statements(stage.body, _WRITES) if one.buffer is buffer]
+    return not any(one.__class__ is Scatter or one.add for one in own)
 
 
 def _conflict(one: Use, other: Use) -> bool:
@@ -177,9 +211,12 @@ def _formed(
     length = _short_length(extent, width) if _is_outside(group) else _length(extent, width, _whole(group))
     if length is None:
         return None
-    zeros = [Fill(buffer) for buffer in program.buffers if buffer in group.sums]
+    once = {buffer for buffer in group.zeroed if buffer in local and group.is_zeroed_once(buffer)}
+    group.parts = [*(part for buffer, part in group.zeroed.items() if buffer not in once), *group.parts]
     local = {buffer: step * length for buffer, step in local.items()}
-    return [*zeros, _in_parts(group, extent, length, local, foreign, buffers, threads)]
+    made = _in_parts(group, extent, length, local, foreign, buffers, threads)
+    zeros = [Fill(buffers[buffer]) for buffer in program.buffers if buffer in group.sums or buffer in once]
+    return [*zeros, made]
 
 
 def _in_parts(
