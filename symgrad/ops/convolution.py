@@ -133,7 +133,7 @@ def _taps(attrs: Geometry) -> Iterator[tuple[int, int, tuple[Any, ...]]]:
 
 
 def _grouped(x: Array, groups: int) -> Array:
-    return x.reshape(*x.shape[:-1], groups, -1)
+    return x.reshape(*x.shape[:-1], groups, x.shape[-1] // groups)
 
 
 def _evaluate_forward(attrs: Geometry, x: Array, w: Array) -> Array:
