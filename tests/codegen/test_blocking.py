@@ -10,7 +10,8 @@ from loops import interpret, program_of
 import symgrad as sg
 import symgrad.numpy
 from codegen.lower import blocking
-from codegen.lower.loopir import Blocked, Product, Split
+from codegen.lower.arena import stage_uses
+from codegen.lower.loopir import Blocked, Fill, For, Nest, Product, Split, statements
 from symgrad.interp import evaluate
 
 n = sg.dim("n")
@@ -134,3 +135,48 @@ def test_statistics_count_all_blocks(rng):
     figures = sg.compile([np.tanh(rows @ np.ones((6, 20))) @ np.ones((20, 30))], [rows]).stats
     assert figures["flops"] == 10_000 * (2 * 6 * 20 + 20 + 2 * 20 * 30)
     assert figures["temporaries"] < 10_000 * 20 * 8 / 4
+
+
+IMAGES = sg.symbol("images_in_blocks", (n, 9, 10, 3))
+FILTERS = sg.symbol("filters_of_blocks", (3, 3, 3, 12))
+HEADS = sg.symbol("heads_in_blocks", (n, 9, 10, 12))
+CONVOLUTIONS = {
+    "forward": (sg.nn.conv2d(IMAGES, FILTERS, padding="same"), [IMAGES, FILTERS]),
+    "input": (sg.nn.conv2d_backprop_input(IMAGES.shape, FILTERS, HEADS, padding="same"), [FILTERS, HEADS]),
+    "filter": (sg.nn.conv2d_backprop_filter(IMAGES, FILTERS.shape, HEADS, padding="same"), [IMAGES, HEADS]),
+}
+
+
+def image_arrays(inputs, images, rng):
+    return [rng.normal(size=[size if isinstance(size, int) else images for size in one.shape]) for one in inputs]
+
+
+@pytest.mark.parametrize("images", [0, 1, 2, 3, 4, 7])
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_convolutions_of_some_images_at_a_time(name, images, rng, monkeypatch):
+    """Blocks of a few images, the last one with fewer; frames of zeros stay zeros from block to block."""
+    monkeypatch.setattr(blocking, "_CACHE", 1 << 15)
+    made, inputs = CONVOLUTIONS[name]
+    [block] = loops_over_blocks(program_of([made], inputs))
+    assert block.length < 7
+    given = image_arrays(inputs, images, rng)
+    [want] = evaluate([made], dict(zip(inputs, given, strict=True)))
+    status, [got] = interpret([made], inputs, given)
+    assert status == 0
+    assert_same(got, want, rtol=1e-11, atol=1e-12)
+    assert_same(sg.compile(made, inputs)(*given), want, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_convolutions_run_along_rows_of_images(name):
+    """Products run along the places of a row, not along images that are far apart; frames are set to zero once."""
+    made, inputs = CONVOLUTIONS[name]
+    program = program_of([made], inputs)
+    [block] = loops_over_blocks(program)
+    [product] = [one for one in block.stages if isinstance(one, Product)]
+    assert (product.k if name == "filter" else product.m) == 10
+    assert any(isinstance(stage, Fill) and stage.buffer is product.a.buffer for stage in program.stages)
+    [copy] = [one for one in block.stages if isinstance(one, Nest) and product.a.buffer in stage_uses(one).writes]
+    inner = list(statements(copy.body, frozenset({For})))[-1]
+    assert inner.vector
+    assert inner.axis.extent == 10 * (12 if name == "input" else 3)  # whole rows, in one piece
