@@ -8,12 +8,13 @@ then need to hold one block only, and stay in the cache.  Sums over the axis go 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import inf
 from typing import Any
 
 from codegen.lower.arena import Use, stage_uses
 from codegen.lower.loopir import (
+    MEMORY,
     Blocked,
     Buffer,
     Copy,
@@ -28,7 +29,7 @@ from codegen.lower.loopir import (
     statements,
 )
 from codegen.lower.part_writer import PartWriter
-from codegen.lower.parts import LOOPS, Access, Part, part_along, quotient, zeroing
+from codegen.lower.parts import LOOPS, Access, Part, is_row, part_along, quotient, views, zeroing
 from codegen.lower.splitting import common_parts, cost, for_workers, most_parts, rooms, scratch
 from symgrad import dims
 from symgrad.dims import Size
@@ -66,15 +67,37 @@ def _extents(program: Program) -> list[Size]:
         elif isinstance(stage, Product):
             found.update((size, None) for size in (*stage.batch, stage.m, stage.n, stage.k))
     long = [size for size in found if not isinstance(size, int) or size >= 2 * _SHORT]
-    return sorted(long, key=lambda size: -_bytes_along(program, size))
+    rows = _rows(program)
+    return sorted(long, key=lambda size: -_bytes_along(rows.get(size, ()), size))
 
 
-def _bytes_along(program: Program, extent: Size) -> int:
-    """Bytes of the temporary arrays whose first axis may be of that extent."""
+def _rows(program: Program) -> dict[Size, set[Buffer]]:
+    """The temporary arrays that loops or products touch row by row, by how many rows these have."""
+    found: dict[Size, set[Buffer]] = {}
+    for stage in program.stages:
+        for buffer, coefficient, extent in _steps(stage):
+            if buffer.kind == "temporary" and is_row(buffer, coefficient, extent):
+                found.setdefault(extent, set()).add(buffer)
+    return found
+
+
+def _steps(stage: Any) -> Iterator[tuple[Buffer, Size, Size]]:
+    """Each array with the step that an axis takes in it, and the axis' extent."""
+    if isinstance(stage, Nest):
+        for one in statements(stage.body, MEMORY):
+            yield from ((one.buffer, step, axis.extent) for axis, step in one.offset.axes)
+    elif isinstance(stage, Product):
+        sizes: dict[Any, Size] = {"m": stage.m, "n": stage.n, "k": stage.k, **dict(enumerate(stage.batch))}
+        for name, extent in sizes.items():
+            yield from ((view.buffer, view.strides[at], extent) for view, at, _ in views(stage, name) if at is not None)
+
+
+def _bytes_along(rows: Iterable[Buffer], extent: Size) -> int:
+    """Bytes of the arrays whose first axis is of that extent."""
     total = 0
-    for buffer in program.buffers:
+    for buffer in rows:
         step = quotient(buffer.size, extent)
-        if buffer.kind == "temporary" and step is not None:
+        if step is not None:
             total += step * buffer.dtype.itemsize * (extent if isinstance(extent, int) else _LONGEST)
     return total
 

@@ -36,6 +36,7 @@ __all__ = [
     "Access",
     "Part",
     "along_part",
+    "is_row",
     "nest_part",
     "part_along",
     "product_part",
@@ -122,7 +123,7 @@ def nest_part(nest: Nest, loop: For, times: int = 1) -> Part | None:
     for one in statements(nest.body, MEMORY):
         write = one.__class__ is not Load
         along = dict(one.offset.axes).get(loop.axis, 0)
-        aligned = id(one) in inside and not one.offset.values and _is_row(one.buffer, along, loop.axis.extent)
+        aligned = id(one) in inside and not one.offset.values and is_row(one.buffer, along, loop.axis.extent)
         varies = bool(one.offset.values) or not _is_zero(along)
         accesses.append(Access(one.buffer, write, aligned, varies))
         if write and one.buffer not in sums and one.add and id(one) not in inside:
@@ -144,7 +145,8 @@ def _is_zero(coefficient: Size) -> bool:
     return isinstance(coefficient, int) and coefficient == 0
 
 
-def _is_row(buffer: Buffer, coefficient: Size, extent: Size) -> bool:
+def is_row(buffer: Buffer, coefficient: Size, extent: Size) -> bool:
+    """Whether an axis of that extent, with that step from index to index, runs over the rows of a buffer."""
     return not _is_zero(coefficient) and same_shape((coefficient * extent,), (buffer.size,))
 
 
@@ -186,7 +188,7 @@ def product_part(product: Product, axis: Any, extent: Size) -> Part:
     accesses = []
     for view, along, write in views(product, axis):
         stride = 0 if along is None else view.strides[along]
-        accesses.append(Access(view.buffer, write, _is_row(view.buffer, stride, extent), not _is_zero(stride)))
+        accesses.append(Access(view.buffer, write, is_row(view.buffer, stride, extent), not _is_zero(stride)))
     sums = frozenset({product.c.buffer}) if axis == "k" and not product.accumulate else frozenset()
     return Part(product, axis, 1, tuple(accesses), sums)
 
@@ -195,7 +197,7 @@ def along_part(stage: Along) -> Part:
     """Work along an axis, cut along the outermost of the others."""
     accesses = []
     for view in (*stage.operands, stage.target):
-        aligned = _is_row(view.buffer, view.strides[0], stage.outer[0])
+        aligned = is_row(view.buffer, view.strides[0], stage.outer[0])
         accesses.append(Access(view.buffer, view is stage.target, aligned, not _is_zero(view.strides[0])))
     if stage.room is not None:
         accesses.append(Access(stage.room, True, False, False))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 from comparing import assert_same
@@ -14,6 +17,7 @@ from codegen.lower.arena import stage_uses
 from codegen.lower.loopir import Blocked, Fill, For, Nest, Product, Split, statements
 from symgrad.interp import evaluate
 
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 n = sg.dim("n")
 X = sg.symbol("rows_in_blocks", (n, 6))
 W = sg.symbol("weights_of_blocks", (6, 20))
@@ -111,6 +115,16 @@ def test_blocks_are_short_only_where_that_pays(columns, hidden_size, rows, lengt
     product = np.tanh(inputs[0] @ inputs[1])
     program = program_of([np.sum(product * product, axis=1), product.T @ inputs[0]], inputs)
     assert [one.length for one in loops_over_blocks(program)] == ([] if length is None else [length])
+
+
+def test_the_rows_of_an_array_come_before_a_divisor_of_their_number():
+    """1,000 points of 20 coordinates in 25 components: 500 divides all sizes too, but is no number of rows."""
+    mixture = runpy.run_path(str(EXAMPLES / "adbench" / "gmm.py"))
+    shapes = {"alpha": (25,), "mu": (25, 20), "icf": (25, 210), "x": (1000, 20)}
+    inputs = [sg.symbol(name, shape) for name, shape in shapes.items()]
+    value = mixture["objective"](*inputs, 1.0, 0)
+    (loop,) = loops_over_blocks(program_of([value, *sg.gradients(value, inputs[:3])], inputs))
+    assert sum(isinstance(stage, Product) for stage in loop.stages) == 2
 
 
 def test_short_axes_and_small_arrays_stay_whole():
