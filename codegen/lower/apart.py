@@ -1,6 +1,6 @@
-"""Sums apart from what is made of them.  In: a nest.  Out: one nest that leaves its sums in memory, and one that goes on.
+"""Sums apart from what is made of them.  In: a nest.  Out: nests that leave their sums in memory, and one that goes on.
 
-Only the first can be cut along the axis of the sums; the second is a few statements.
+Only the first ones can be cut along the axis of their sums; the last is a few statements.
 """
 
 from __future__ import annotations
@@ -8,14 +8,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from codegen.lower.loopir import MEMORY, Buffer, For, IndexValue, Let, Load, Nest, Offset, Scatter, Store, statements
+from codegen.lower.loopir import (
+    MEMORY,
+    Buffer,
+    For,
+    IndexValue,
+    Let,
+    Load,
+    Nest,
+    Offset,
+    Program,
+    Scatter,
+    Store,
+    statements,
+)
 from symgrad.types import DType
 
-__all__ = ["apart", "used_values"]
+__all__ = ["apart", "used_values", "with_totals_apart"]
+
+Scratch = Callable[[DType, int], Buffer]
 
 
-def apart(nest: Nest, scratch: Callable[[DType, int], Buffer]) -> tuple[Nest, Nest] | None:
-    """The two nests; None where the nest is not statements, one loop with sums, and statements that use these.
+def apart(nest: Nest, scratch: Scratch) -> tuple[Nest, ...] | None:
+    """A nest for each loop, and the last one; None where the nest is not loops with sums, and then what uses these.
 
     Parameters
     ----------
@@ -23,23 +38,56 @@ def apart(nest: Nest, scratch: Callable[[DType, int], Buffer]) -> tuple[Nest, Ne
     scratch : makes a temporary array of an element type and size
     """
     places = [k for k, one in enumerate(nest.body) if isinstance(one, For)]
-    if len(places) != 1:
+    if not places or not all(nest.body[k].carries for k in places):
         return None
-    loop, before, after = nest.body[places[0]], nest.body[: places[0]], nest.body[places[0] + 1 :]
-    if not loop.carries or any(one.__class__ in MEMORY and one.__class__ is not Load for one in before):
+    before = [one for one in nest.body[: places[-1]] if not isinstance(one, For)]
+    written = {one.buffer for one in statements(nest.body, MEMORY) if one.__class__ is not Load}
+    if any(one.__class__ in MEMORY and (one.__class__ is not Load or one.buffer in written) for one in before):
         return None
-    rooms: dict[DType, Buffer] = {}
-    for dtype in dict.fromkeys(carry.dtype for carry in loop.carries):
-        rooms[dtype] = scratch(dtype, sum(carry.dtype is dtype for carry in loop.carries))
-    counts = dict.fromkeys(rooms, 0)
-    stores, loads = [], []
-    for carry in loop.carries:
-        place = Offset(counts[carry.dtype], (), ())
-        counts[carry.dtype] += 1
-        stores.append(Store(rooms[carry.dtype], place, carry.id))
-        loads.append(Load(carry.id, rooms[carry.dtype], place, carry.dtype))
-    first = Nest((*_needed(before, [loop]), loop, *stores))
-    return first, Nest((*loads, *_needed(before, after), *after))
+    made, loads = [], list[Any]()
+    for loop in (nest.body[k] for k in places):
+        rooms = _rooms(loop, scratch)
+        needed = _needed([*loads, *before], [loop])
+        made.append(Nest((*needed, loop, *(Store(room, place, own) for own, (room, place) in rooms.items()))))
+        loads += [Load(own, room, place, room.dtype) for own, (room, place) in rooms.items()]
+    after = nest.body[places[-1] + 1 :]
+    return *made, Nest((*_needed([*loads, *before], after), *after))
+
+
+def _rooms(loop: For, scratch: Scratch) -> dict[int, tuple[Buffer, Offset]]:
+    """Where each result of a loop goes: one array for each element type."""
+    dtypes = [carry.dtype for carry in loop.carries]
+    rooms = {dtype: scratch(dtype, sum(one is dtype for one in dtypes)) for dtype in dict.fromkeys(dtypes)}
+    places = [sum(one is dtype for one in dtypes[:k]) for k, dtype in enumerate(dtypes)]
+    return {
+        carry.id: (rooms[carry.dtype], Offset(place, (), ())) for carry, place in zip(loop.carries, places, strict=True)
+    }
+
+
+def with_totals_apart(program: Program) -> Program:
+    """The program with nests in two that store elements, sum over them, and make something else of the sums."""
+    buffers, stages = list(program.buffers), list[Any]()
+
+    def room(dtype: DType, size: int) -> Buffer:
+        buffers.append(Buffer(f"sums{len(buffers)}", dtype, size, "temporary"))
+        return buffers[-1]
+
+    for stage in program.stages:
+        pair = apart(stage, room) if isinstance(stage, Nest) and _makes_more(stage) else None
+        stages += [stage] if pair is None else pair
+    return Program(tuple(buffers), tuple(stages))
+
+
+def _makes_more(nest: Nest) -> bool:
+    """Whether a loop that stores elements also has sums, and some of these are not just stored."""
+    sums = {
+        carry.id
+        for one in nest.body
+        if one.__class__ is For and any(inner.__class__ is Store for inner in statements(one.body))
+        for carry in one.carries
+    }
+    more = {value for one in nest.body if one.__class__ is Let for value in one.args}
+    return not sums.isdisjoint(more)
 
 
 def used_values(one: Any) -> list[int]:

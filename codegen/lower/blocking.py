@@ -40,9 +40,7 @@ _WORTH = 1 << 18  # bytes of temporary arrays from which blocks are formed
 _CACHE = 1 << 19  # bytes that the temporary arrays of one block may take
 _LAST_CACHE = 1 << 22  # the same where such blocks are too short, and the whole arrays would be in memory
 _SHORTEST, _LONGEST = 64, 512  # indices of a block; shorter ones would make products of matrices slow
-_AGAIN = (
-    96  # times as much as for an index may be read again for each of those: else products would take most of the time
-)
+_AGAIN = 96  # times as much as for an index may be read again for each of those: else products take most of the time
 _SHORT = 24  # the shortest where what every block reads again stays in the cache too
 _WRITES = frozenset({Store, Scatter})
 
@@ -215,9 +213,10 @@ def _formed(
     """The group in blocks, with zeros for its sums; None where that would not pay."""
     uses = [(id(stage) in group.members, stage_uses(stage)) for stage in program.stages]
     foreign = {buffer for own, use in uses if not own for buffer in use.reads | use.writes}
+    fills = [stage for stage in program.stages if isinstance(stage, Fill)]
     for buffer in group.sums:
-        writers = [use for _, use in uses if buffer in use.writes]
-        if len(writers) != 1:
+        writers = sum(buffer in use.writes for _, use in uses) - sum(one.buffer is buffer for one in fills)
+        if writers != 1:
             return None
     local = {
         buffer: step
@@ -236,9 +235,11 @@ def _formed(
         return None
     once = {buffer for buffer in group.zeroed if buffer in local and group.is_zeroed_once(buffer)}
     group.parts = [*(part for buffer, part in group.zeroed.items() if buffer not in once), *group.parts]
+    filled = {stage.buffer for stage in group.before if isinstance(stage, Fill)}
     local = {buffer: step * length for buffer, step in local.items()}
     made = _in_parts(group, extent, length, local, foreign, buffers, threads)
-    zeros = [Fill(buffers[buffer]) for buffer in program.buffers if buffer in group.sums or buffer in once]
+    cleared = (group.sums - filled) | once
+    zeros = [Fill(buffers[buffer]) for buffer in program.buffers if buffer in cleared]
     return [*zeros, made]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from typing import Any, NamedTuple
 
-from codegen.lower.apart import used_values
+from codegen.lower.apart import used_values, with_totals_apart
 from codegen.lower.arena import stage_uses
 from codegen.lower.blocking import blocked
 from codegen.lower.columns import pack_columns
@@ -28,6 +28,7 @@ from codegen.lower.loopir import (
 )
 from codegen.lower.reciprocals import share_reciprocals
 from codegen.lower.rolling import roll
+from codegen.lower.row_sums import row_by_row
 from codegen.lower.splitting import split
 from codegen.lower.tails import separate_tails
 from symgrad.types import INT64
@@ -42,10 +43,10 @@ def finish(program: Program, fastmath: Set[str] = frozenset(), threads: int = 1)
 
     ``reciprocal`` in ``fastmath`` asks for one division for each divisor; ``threads`` says how many may work at once.
     """
-    changed = separate_tails(joined(_in_place(program)))
+    changed = with_totals_apart(separate_tails(joined(_in_place(program))))
     if "reciprocal" in fastmath:
         changed = share_reciprocals(changed)
-    packed = pack_columns(roll(changed, "reassoc" in fastmath))
+    packed = pack_columns(row_by_row(roll(changed, "reassoc" in fastmath)))
     return _chunked(split(blocked(packed, threads), threads))
 
 

@@ -65,7 +65,8 @@ class PartWriter:
                 moved = place is None and not one.buffer.per_lane
                 offset = _moved(one.offset, old, new, start if moved else 0)
                 here: Any = one._replace(buffer=one.buffer if place is None else place, offset=offset)
-                made += self._added(here) if isinstance(one, Store) and one.buffer in part.sums else [here]
+                total = isinstance(one, Store) and not one.add and one.buffer in part.sums
+                made += self._added(here) if total else [here]
             else:
                 made.append(one)
         return tuple(made)

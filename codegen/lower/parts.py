@@ -118,6 +118,7 @@ def nest_part(nest: Nest, loop: For, times: int = 1) -> Part | None:
     sums = _sums(nest, loop)
     if sums is None:
         return None
+    sums |= _added(nest, loop)
     inside = {id(one) for one in statements(loop.body, MEMORY)}
     accesses = []
     for one in statements(nest.body, MEMORY):
@@ -171,6 +172,17 @@ def _sums(nest: Nest, loop: For) -> frozenset[Buffer] | None:
             return None
     inner = {one.buffer for one in statements(loop.body, MEMORY)}
     return None if targets & plain or targets & inner else frozenset(targets)
+
+
+def _added(nest: Nest, loop: For) -> frozenset[Buffer]:
+    """Buffers to whose elements the loop adds in memory, in every round to the same ones, and which nothing else touches."""
+    within = {id(one) for one in statements(loop.body, MEMORY)}
+    found: dict[Buffer, bool] = {}
+    for one in statements(nest.body, MEMORY):
+        plain = one.__class__ is Store and one.add and id(one) in within and not one.offset.values
+        fixed = plain and all(axis is not loop.axis for axis, _ in one.offset.axes) and one.buffer.kind != "variable"
+        found[one.buffer] = found.get(one.buffer, True) and fixed
+    return frozenset(buffer for buffer, fixed in found.items() if fixed)
 
 
 def _continues(carries: Sequence[Carry], results: set[int]) -> bool:

@@ -183,7 +183,8 @@ class _Splitting:
         self.program, self.threads = program, threads
         uses = [stage_uses(stage) for stage in program.stages]
         self.touching = Counter(buffer for use in uses for buffer in use.reads | use.writes)
-        self.writing = Counter(buffer for use in uses for buffer in use.writes)
+        made = [use for stage, use in zip(program.stages, uses, strict=True) if not isinstance(stage, Fill)]
+        self.writing = Counter(buffer for use in made for buffer in use.writes)
         self.foreign = {buffer for buffer, count in self.touching.items() if count > 1}
         self.buffers = {buffer: buffer for buffer in program.buffers}
         self.stages: list[Any] = []
@@ -225,7 +226,7 @@ class _Splitting:
             return made[-1]
 
         pair = apart(stage, room)
-        cut = None if pair is None else self._possible(pair[0])
+        cut = None if pair is None or len(pair) > 2 else self._possible(pair[0])
         if pair is None or cut is None or self._sum_parts(cut) is None:
             return [stage]
         self.buffers |= {one: one for one in made}
@@ -245,7 +246,8 @@ class _Splitting:
 
     def _sums(self, cut: _Cut, length: Size) -> list[Any]:
         sums = [buffer for buffer in self.buffers if buffer in cut.part.sums]
-        return [*(Fill(one) for one in sums), self._split([cut], length, sums, most_parts(sums))]
+        filled = {stage.buffer for stage in self.stages if isinstance(stage, Fill)}
+        return [*(Fill(one) for one in sums if one not in filled), self._split([cut], length, sums, most_parts(sums))]
 
     # -- everything else -------------------------------------------------------------------------------------------
     def _pays(self, cut: _Cut) -> bool:
