@@ -40,7 +40,7 @@ _WORTH = 1 << 18  # bytes of temporary arrays from which blocks are formed
 _CACHE = 1 << 19  # bytes that the temporary arrays of one block may take
 _LAST_CACHE = 1 << 22  # the same where such blocks are too short, and the whole arrays would be in memory
 _SHORTEST, _LONGEST = 64, 512  # indices of a block; shorter ones would make products of matrices slow
-_AGAIN = 96  # times as much as for an index may be read again for each of those: else products take most of the time
+_AGAIN = 160  # times as much as for an index may be read again for each of those: else products take most of the time
 _SHORT = 24  # the shortest where what every block reads again stays in the cache too
 _WRITES = frozenset({Store, Scatter})
 
