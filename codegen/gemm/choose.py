@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
-from math import ceil, inf
+from math import ceil, gcd, inf
 
 from codegen.gemm.panel import Rows
 from codegen.gemm.product import Operands, Product
@@ -35,6 +35,9 @@ Condition = bool | Value
 LONG = 8  # vectors along k from which adding up their lanes in the end does not count
 SMALL = 160  # multiply-adds of vectors that are written without loops
 PAGE = 4096
+TALL = 128  # rows for which a packed B is loaded often enough to make up for its misses
+BLOCK = 64  # what an unknown k is taken for
+WAYS = 8  # of the first cache: lines at the same place in different pages that it holds; a way is as large as a page
 
 
 class Way(Enum):
@@ -186,6 +189,8 @@ def block(product: Product, target: Target, *, packs: bool = True) -> Blocking:
     width, size = vectors * lanes, product.element.bytes
     kc = KC if packs else DIRECT_KC
     mc = max(1, target.l2 // 4 // (kc * size) // _HEIGHTS) * _HEIGHTS
+    if product.m is not None and product.m * kc * size <= target.l2 // 2:
+        mc = max(mc, product.m)  # one block of rows, all of which are cut as suits them
     nc = max(1, target.l3 // 16 // (kc * size) // width) * width
     return Blocking(lanes, vectors, group, kc, mc, nc)
 
@@ -252,8 +257,16 @@ def pack_b(f: Function, element: Type, x: Operands) -> Condition:
     strained = _any(f, _more(f, size, limit), _more(f, f.mul(x.b_row, element.bytes), PAGE - 1))
     if x.a_col != 1:
         with_a = _more(f, f.add(size, _bytes(f, element, x.m, x.k)), limit)
-        strained = _any(f, strained, _both(f, _scattered(f, x.a_col), with_a))
+        strained = _any(f, strained, _both(f, _scattered(f, x.a_col), _any(f, with_a, _collide(element, x))))
     return _any(f, _scattered(f, x.b_col), _both(f, strained, _more(f, x.m, 24)))
+
+
+def _collide(element: Type, x: Operands) -> bool:
+    """Whether the first cache cannot hold a vector of each row of B, and many rows of A load each."""
+    if not isinstance(x.b_row, int) or not isinstance(x.m, int) or x.m < TALL:
+        return False
+    k = x.k if isinstance(x.k, int) else BLOCK
+    return k * gcd(PAGE, x.b_row * element.bytes) > WAYS * PAGE
 
 
 def pack_a(f: Function, element: Type, x: Operands, packed_b: Condition, width: int) -> Condition:
