@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from codegen.driver import Compiled
+from codegen.emit.stages import product_kernel
+from codegen.gemm import band_share
 from codegen.lower.loopir import (
     Along,
     Blocked,
@@ -22,6 +24,7 @@ from codegen.lower.loopir import (
     Store,
 )
 from codegen.lower.splitting import cost
+from codegen.target import Target
 from symgrad import dims
 from symgrad.dims import Size
 from symgrad.types import is_float
@@ -38,7 +41,8 @@ def figures(compiled: Compiled) -> dict[str, Any]:
     Returns
     -------
     dict with
-        flops : floating operations of a call (a function counts as one), an int or a formula of the dimensions
+        flops : floating operations of a call (a function counts as one), an int or a formula of the dimensions; what
+            products leave out of triangles is not counted
         bytes : bytes loaded and stored by a call
         work : eighths of a cycle that its arithmetic takes with four lanes, roughly
         temporaries : bytes of the workspace
@@ -46,7 +50,7 @@ def figures(compiled: Compiled) -> dict[str, Any]:
     """
     program = compiled.program
     return {
-        "flops": _sum(_stage_flops(stage) for stage in program.stages),
+        "flops": _sum(_stage_flops(stage, compiled.target) for stage in program.stages),
         "bytes": _sum(_stage_bytes(stage) for stage in program.stages),
         "work": _sum(_stage_work(stage) for stage in program.stages),
         "temporaries": compiled.workspace,
@@ -71,13 +75,15 @@ def _of_blocks(stage: Blocked | Split, figure: Callable[[Any], Size]) -> Size:
     return dims.substitute(one, dict.fromkeys(dims.atoms_of(stage.size), stage.extent))
 
 
-def _stage_flops(stage: Any) -> Size:
+def _stage_flops(stage: Any, target: Target) -> Size:
     if isinstance(stage, (Blocked, Split)):
-        return _of_blocks(stage, _stage_flops)
+        return _of_blocks(stage, lambda one: _stage_flops(one, target))
     if isinstance(stage, Nest):
         return _block_flops(stage.body)
     if isinstance(stage, Product):
-        return 2 * dims.product([*stage.batch, stage.m, stage.n, stage.k])
+        whole = 2 * dims.product([*stage.batch, stage.m, stage.n, stage.k])
+        share = band_share(product_kernel(stage, target), target)
+        return whole if share == 1 else dims.floordiv(whole * share.numerator, share.denominator)
     return 0
 
 

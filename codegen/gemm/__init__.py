@@ -17,10 +17,20 @@ alone has the bits that it has in a batch.  Dot products have a fixed order of t
 from __future__ import annotations
 
 from codegen.gemm.band import Band
-from codegen.gemm.choose import with_useful_bands
+from codegen.gemm.choose import band_share, with_useful_bands
 from codegen.gemm.columns import Strip
 from codegen.gemm.emit import emit_product, workspace_bytes
 from codegen.gemm.product import Product
 from codegen.gemm.tile import Epilogue, Tile
 
-__all__ = ["Band", "Epilogue", "Product", "Strip", "Tile", "emit_product", "with_useful_bands", "workspace_bytes"]
+__all__ = [
+    "Band",
+    "Epilogue",
+    "Product",
+    "Strip",
+    "Tile",
+    "band_share",
+    "emit_product",
+    "with_useful_bands",
+    "workspace_bytes",
+]

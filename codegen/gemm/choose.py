@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from fractions import Fraction
 from math import ceil, gcd, inf
 
+from codegen.gemm.band import Band
 from codegen.gemm.panel import Rows
 from codegen.gemm.product import Operands, Product
 from codegen.llvm.builder import Function, Int
@@ -22,6 +24,7 @@ __all__ = [
     "Condition",
     "Way",
     "any_rows",
+    "band_share",
     "block",
     "exact_rows",
     "pack_a",
@@ -150,12 +153,25 @@ def _cycles(rows: int, vectors: int) -> float:
     return max(rows * vectors / 2, (rows + vectors) / 2, 4)
 
 
-def _share(product: Product, column: int, width: int) -> float:
+def band_share(product: Product, target: Target) -> Fraction:
+    """Which part of its multiply-adds a product does, bands leaving out the others; tiles on an edge count whole."""
+    share, blocking = Fraction(1), block(product.canonical, target)
+    if product.n and (product.b_band is not None or product.c_band is not None):
+        widths = [(c, min(blocking.width, product.n - c)) for c in range(0, product.n, blocking.width)]
+        share *= sum((_share(product, *one) * one[1] for one in widths), Fraction(0)) / product.n
+    if product.a_band is not None and product.m and product.k:
+        band = Band(-product.a_band.high, -product.a_band.low)
+        heights = [(r, min(blocking.group, product.m - r)) for r in range(0, product.m, blocking.group)]
+        share *= Fraction(sum(band.rows_of(*one, product.k) * one[1] for one in heights), product.m * product.k)
+    return share
+
+
+def _share(product: Product, column: int, width: int) -> Fraction:
     """Which part of a panel's multiply-adds bands leave."""
-    share = 1.0
+    share = Fraction(1)
     for band, rows in ((product.b_band, product.k), (product.c_band, product.m)):
         if band is not None and rows:
-            share *= band.rows_of(column, width, rows) / rows
+            share *= Fraction(band.rows_of(column, width, rows), rows)
     return share
 
 
@@ -175,7 +191,7 @@ def _vectors(product: Product, lanes: int, target: Target) -> int:
         whole, rest = divmod(total, vectors)
         panels = [vectors] * whole + [rest]
         firsts = [lanes * vectors * k for k in range(len(panels))]
-        return sum(panel(one) * _share(product, c, lanes * one) for c, one in zip(firsts, panels, strict=True))
+        return sum(panel(one) * float(_share(product, c, lanes * one)) for c, one in zip(firsts, panels, strict=True))
 
     most = 4 if target.registers >= 32 else 3
     return min(range(1, most + 1), key=lambda vectors: (round(cost(vectors), 3), abs(vectors - usual)))

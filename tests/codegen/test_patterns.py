@@ -10,6 +10,7 @@ from loops import interpret, program_of
 import symgrad as sg
 import symgrad.numpy as snp
 from codegen.lower.loopir import Product, flattened
+from symgrad import dims
 from symgrad.interp import evaluate
 
 SIZE = 40
@@ -115,3 +116,14 @@ def test_products_with_bands_of_different_operands(rng):
     made = np.tril(np.tril(symbols[0]) @ symbols[1] @ symbols[1].T)
     got = sg.compile(made, symbols)(a, b)
     assert_same(got, np.tril(np.tril(a) @ b @ b.T), rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("rows", [100, "n"])
+def test_statistics_do_not_count_what_a_product_leaves_out(rows):
+    """At least the triangle's own multiply-adds, at most what tiles on its edge add to them."""
+    other, L = sg.symbol("rows_to_count", (rows, SIZE)), np.where(LOW, A, 0.0)
+    both, whole = (sg.compile([other @ matrix.T], [A, other]).stats["flops"] for matrix in (L, A))
+    sizes = dict.fromkeys(dims.atoms_of(both), 100)
+    each, all_of_them = (dims.evaluate(count, sizes) // 100 for count in (both, whole))
+    assert all_of_them == 2 * SIZE * SIZE
+    assert SIZE * (SIZE + 1) <= each <= 0.75 * all_of_them
