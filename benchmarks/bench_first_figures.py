@@ -97,11 +97,11 @@ def softmax(batch: int = 100, pixels: int = 784) -> Work:
 
 
 # -- ADBench --------------------------------------------------------------------------------------------------------
-def adbench(name: str, file: Path) -> Work:
-    """Value and gradient of a problem of the suite; NumPy computes the value only."""
+def adbench(name: str, problem: Path | tuple[int, int, int]) -> Work:
+    """Value and gradient of a problem of the suite, or of a random mixture; NumPy computes the value only."""
     program = ROOT / "examples" / "adbench" / f"{name}.py"
     module = runpy.run_path(str(program))
-    inputs = module["load"](file)
+    inputs = module["load"](problem) if isinstance(problem, Path) else random_mixture(*problem)
     work: Work = mixture(module, inputs) if name == "gmm" else bundle(module, inputs)
     if (jax := with_jax()) is not None:
         objective = runpy.run_path(str(program))["objective" if name == "gmm" else "residual"]
@@ -111,6 +111,12 @@ def adbench(name: str, file: Path) -> Work:
     return work
 
 
+def random_mixture(points: int, d: int, count: int) -> tuple[Any, ...]:
+    """alpha, mu, icf, x, gamma, m of so many components in d dimensions: a size without a file."""
+    arrays = RNG.normal(size=count), RNG.random((count, d)), 0.3 * RNG.normal(size=(count, d * (d + 1) // 2))
+    return *arrays, RNG.normal(size=(points, d)), 1.0, 0
+
+
 def mixture(module: dict[str, Any], inputs: Any) -> Work:
     kernel, arrays = module["compiled"](*inputs), inputs[:4]
     return {"symgrad": lambda: kernel(*arrays), "numpy, value only": lambda: module["objective"](*inputs)}
@@ -118,7 +124,8 @@ def mixture(module: dict[str, Any], inputs: Any) -> Work:
 
 def bundle(module: dict[str, Any], inputs: Any) -> Work:
     kernel = module["compiled"]()
-    return {"symgrad": lambda: kernel(*inputs)}
+    results = tuple(np.empty_like(array) for array in kernel(*inputs))
+    return {"symgrad": lambda: kernel(*inputs, out=results), "symgrad, new arrays": lambda: kernel(*inputs)}
 
 
 def jax_mixture(jax: Any, objective: Any, inputs: Any) -> Callable[[], Any]:
@@ -159,6 +166,7 @@ def main() -> None:
         kind = file.name.split("_")[0]
         if kind.startswith(("gmm", "ba")) and file.stat().st_size < 20_000_000:
             rows[file.stem] = lambda file=file, kind=kind: adbench("gmm" if kind == "gmm" else "ba", file)
+    rows["gmm_1k_d128_K10, random"] = lambda: adbench("gmm", (1000, 128, 10))
     figures = {}
     print(f"{'peer / symgrad':>40s}   milliseconds")
     for label, prepare in rows.items():
