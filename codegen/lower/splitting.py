@@ -42,6 +42,7 @@ MOST = 48  # parts of what has sums
 _FEWEST = 8  # parts that are worth the memory of their rooms
 _ROOMS = 8 << 20  # bytes that rooms may take
 _LINE = 64  # bytes of memory that different threads should not both write
+_AHEAD = 128 << 10  # bytes beyond an array that a processor fetches while it walks through its rows; more is no gain
 _GRAIN = 64  # indices: whole vectors, however wide
 _PART = 400_000  # eighths of a cycle that a part of a sum takes at least
 _DEAR = 50  # the same for an index, where the axis is dynamic and may be short: cheaper sums wait for memory
@@ -73,10 +74,18 @@ def scratch(
 
 
 def for_workers(buffer: Buffer, size: Size, workers: int) -> Buffer:
-    """An array of which each of several workers has its own of that size."""
-    if workers > 1:
+    """An array of which each of several workers has its own of that size.
+
+    Between them lies memory that nobody touches: else a processor that fetches ahead takes what another one writes.
+    """
+    return _several(buffer, size if workers == 1 else size + _AHEAD // buffer.dtype.itemsize, workers)
+
+
+def _several(buffer: Buffer, size: Size, count: int) -> Buffer:
+    """An array as large as so many of that size, each of which begins a line."""
+    if count > 1:
         line = max(1, _LINE // buffer.dtype.itemsize)
-        size = dims.floordiv(size + (line - 1), line) * (line * workers)
+        size = dims.floordiv(size + (line - 1), line) * (line * count)
     return Buffer(buffer.name, buffer.dtype, size, buffer.kind, per_lane=buffer.per_lane)
 
 
@@ -104,7 +113,7 @@ def rooms(sums: Iterable[Buffer], most: int, workers: int) -> dict[Buffer, Buffe
     """For each array that parts add to, the memory for the sums of all parts but the first."""
     count = most - 1 if workers > 1 else 1
     named = (Buffer(f"{one.name}_part", one.dtype, one.size, "temporary") for one in sums)
-    return {one: for_workers(room, room.size, count) for one, room in zip(sums, named, strict=True)}
+    return {one: _several(room, room.size, count) for one, room in zip(sums, named, strict=True)}
 
 
 # -- cost -----------------------------------------------------------------------------------------------------------

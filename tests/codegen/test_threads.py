@@ -225,6 +225,7 @@ def test_blocks_are_inside_parts_and_have_arrays_of_their_own():
     assert isinstance(blocks, Blocked)
     assert made.own
     assert all(isinstance(one.size, int) and one.size % 3 == 0 for one in made.own)
+    assert all(one.size * one.dtype.itemsize > 3 * (128 << 10) for one in made.own)  # processors fetch ahead
     assert len(made.sums) == 3  # the loss, and the two products whose sum is the gradient
 
 
