@@ -22,28 +22,31 @@ from codegen.llvm.types import Type, Value, constant
 __all__ = ["emit_columns", "emit_rows", "rows_workspace"]
 
 ROWS = 2  # of A, which share each load of B
-VECTORS = 2  # of rows, which share each element of B
+VECTORS = 2  # of rows, at least, which share each element of B
 
 
 def emit_columns(f: Function, element: Type, x: Operands, *, accumulate: bool, most: int) -> None:
     """``C (+)= A B`` for a known number of columns, where ``a_row`` is 1; ``most`` accumulators fit.
 
-    Two vectors of rows share each element of B, so that few of the instructions are loads; the columns take turns.
+    Several vectors of rows share each element of B, so that few of the instructions are loads and enough sums run at
+    once to hide the latency of a multiply-add; the columns take turns.
     """
     assert isinstance(x.n, int)
     lanes = f.target.lanes(element.bits)
     columns = range(x.n)
     turns = -(-x.n * VECTORS // most)
     group = -(-x.n // turns)
-    whole = f.sub(x.m, f.remainder(x.m, VECTORS * lanes))
-    if whole != 0:
-        strips = [Strip(0, element.with_lanes(lanes), None, lanes)] * VECTORS
-        with f.loop(0, whole, VECTORS * lanes) as loop:
+    done: Int = 0
+    for vectors in dict.fromkeys((most // group, VECTORS)):
+        until = f.sub(x.m, f.remainder(x.m, vectors * lanes))
+        if until == done:
+            continue
+        strips = [Strip(0, element.with_lanes(lanes), None, lanes)] * vectors
+        with f.loop(done, until, vectors * lanes) as loop:
             for first in columns[::group]:
                 _column_block(f, element, x, loop.index, strips, columns[first : first + group], accumulate)
-    sweep_columns(
-        f, element, whole, x.m, lambda i, strip: _column_block(f, element, x, i, [strip], columns, accumulate)
-    )
+        done = until
+    sweep_columns(f, element, done, x.m, lambda i, strip: _column_block(f, element, x, i, [strip], columns, accumulate))
 
 
 def _column_block(
@@ -60,14 +63,47 @@ def _column_block(
         starts += load_rows(f, targets[-1], len(columns), element) if accumulate else zeros
     source = f.gep(x.a, i, element)
     with f.loop(0, x.k, 1, starts) as loop:
-        row = f.gep(source, f.mul(loop.index, x.a_col), element)
-        a = [strip.load(f, f.gep(row, place, element)) for place, strip in _placed(f, 0, strips)]
-        b = f.gep(x.b, f.mul(loop.index, x.b_row), element)
-        factors = [f.load(f.gep(b, f.mul(j, x.b_col), element), element) for j in columns]
-        pairs = [(one, f.splat(factor, one.type.lanes)) for one in a for factor in factors]
-        loop.next = [multiply_add(f, *pair, total) for pair, total in zip(pairs, loop.values, strict=True)]
+        loop.next = _step(f, element, x, source, loop.index, strips, columns, loop.values)
     for k, (strip, rows) in enumerate(zip(strips, targets, strict=True)):
         store_rows(f, rows, loop.values[k * len(columns) : (k + 1) * len(columns)], _guard(f, strip))
+
+
+def _step(
+    f: Function,
+    element: Type,
+    x: Operands,
+    source: Value,
+    k: Int,
+    strips: Sequence[Strip],
+    columns: range,
+    before: Sequence[Value],
+) -> list[Value]:
+    """The sums after one more k.  Of A's vectors and B's elements, those that are fewer wait in registers for the others."""
+    row = f.gep(source, f.mul(k, x.a_col), element)
+    b = f.gep(x.b, f.mul(k, x.b_row), element)
+
+    def vector(q: int) -> Value:
+        place, strip = _placed(f, 0, strips)[q]
+        return strip.load(f, f.gep(row, place, element))
+
+    def factor(c: int) -> Value:
+        one = f.load(f.gep(b, f.mul(columns[c], x.b_col), element), element)
+        return f.splat(one, strips[0].kind.lanes)
+
+    totals, count = list(before), len(columns)
+    if len(strips) < count:
+        vectors = [vector(q) for q in range(len(strips))]
+        for c in range(count):
+            other = factor(c)
+            for q, one in enumerate(vectors):
+                totals[q * count + c] = multiply_add(f, one, other, totals[q * count + c])
+        return totals
+    factors = [factor(c) for c in range(count)]
+    for q in range(len(strips)):
+        one = vector(q)
+        for c, other in enumerate(factors):
+            totals[q * count + c] = multiply_add(f, one, other, totals[q * count + c])
+    return totals
 
 
 def _placed(f: Function, i: Int, strips: Sequence[Strip]) -> list[tuple[Int, Strip]]:

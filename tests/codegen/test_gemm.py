@@ -171,7 +171,7 @@ def test_packed_blocks(transposed_a: bool, transposed_b: bool, known: str) -> No
 @pytest.mark.parametrize("accumulate", [False, True])
 def test_few_columns(target: Target, accumulate: bool) -> None:
     """Lanes along the rows of C, or along k: every number of columns and of rows left over, any B."""
-    shapes = ((1, 3, 160), (7, 5, 133), (20, 10, 200), (37, 2, 9), (64, 11, 150))
+    shapes = ((1, 3, 160), (7, 5, 133), (20, 10, 200), (37, 2, 9), (64, 11, 150), (109, 2, 21), (150, 6, 14))
     for which, (m, n, k) in enumerate(shapes):
         b_strides = ((n, 1), (1, k + 1), (2 * n, 2))[which % 3]
         for element in (DOUBLE, FLOAT, (I64, I32)[which % 2]):
