@@ -96,6 +96,37 @@ def softmax(batch: int = 100, pixels: int = 784) -> Work:
     return work
 
 
+# -- a step of a perceptron -----------------------------------------------------------------------------------------
+def perceptron(batch: int = 128) -> Work:
+    shapes = [(784, 256), (256,), (256, 10), (10,)]
+    start = [RNG.normal(0, 0.1, shape).astype("float32") for shape in shapes]
+    images = RNG.random((batch, 784), dtype=np.float32)
+    targets = np.eye(10, dtype=np.float32)[RNG.integers(0, 10, batch)]
+    x, t = sg.symbol("x", ("n", 784), "float32"), sg.symbol("t", ("n", 10), "float32")
+    own = [sg.variable(f"perceptron/{k}", value) for k, value in enumerate(start)]
+    scores = np.maximum(x @ own[0] + own[1], 0) @ own[2] + own[3]
+    cost = -np.mean(np.sum(t * sg.log_softmax(scores), axis=1))
+    slopes = sg.gradients(cost, own)
+    step = sg.compile(cost, [x, t], updates=[(w, w - 0.01 * slope) for w, slope in zip(own, slopes, strict=True)])
+    work: Work = {"symgrad": lambda: step(images, targets)}
+    if (jax := with_jax()) is not None:
+
+        def loss(weights: Any, images: Any, targets: Any) -> Any:
+            hidden = jax.numpy.maximum(images @ weights[0] + weights[1], 0)
+            return -jax.numpy.mean(
+                jax.numpy.sum(targets * jax.nn.log_softmax(hidden @ weights[2] + weights[3]), axis=1)
+            )
+
+        @jax.jit
+        def jax_step(weights: Any, images: Any, targets: Any) -> Any:
+            value, slopes = jax.value_and_grad(loss)(weights, images, targets)
+            return value, [w - 0.01 * slope for w, slope in zip(weights, slopes, strict=True)]
+
+        given = [jax.numpy.asarray(value) for value in (*start, images, targets)]
+        work["jax"] = lambda: jax.block_until_ready(jax_step(given[:4], *given[4:]))
+    return work
+
+
 # -- ADBench --------------------------------------------------------------------------------------------------------
 def adbench(name: str, problem: Path | tuple[int, int, int]) -> Work:
     """Value and gradient of a problem of the suite, or of a random mixture; NumPy computes the value only."""
@@ -162,6 +193,7 @@ def main() -> None:
     measuring.on_one_processor()
     rows: dict[str, Callable[[], Work]] = {f"options, {n} points": lambda n=n: options(n) for n in (1_000, 100_000)}
     rows["softmax step, 100 x 784, float32"] = softmax
+    rows["perceptron step, 784-256-10, batch 128"] = perceptron
     for file in sorted(ADBENCH.rglob("*.txt")):
         kind = file.name.split("_")[0]
         if kind.startswith(("gmm", "ba")) and file.stat().st_size < 20_000_000:
