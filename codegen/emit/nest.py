@@ -16,7 +16,7 @@ from codegen.emit.angles import Angles, with_groups
 from codegen.emit.elementwise import call_operation, combine, emit_angles, emit_operation, neutral, value_type
 from codegen.emit.interleave import pays_interleaving
 from codegen.emit.memory import Memory
-from codegen.emit.order import ordered
+from codegen.emit.order import FENCE, ordered
 from codegen.emit.streaming import Streams, emit_fence, plan_streams, streamed_size, streamed_stores, streaming_factor
 from codegen.llvm.builder import Function, Int
 from codegen.llvm.types import I64, Type, Value, constant
@@ -272,7 +272,9 @@ class NestEmitter:
         if sum(one.__class__ is Let and one.op in _SLOW for one in loop.body) < _FEW_SLOW:
             return made
         start = f.lines.index(f"{before}:") + 1
-        f.lines[start:] = ordered(f.lines[start:], self.lanes // _register_lanes(loop, f.target))
+        f.lines[start:] = ordered(f.lines[start:], self.lanes // _register_lanes(loop, f.target), f.target.registers)
+        if FENCE in f.lines[start:]:
+            f.module.declare("llvm.codeview.annotation", "declare void @llvm.codeview.annotation(metadata)")
         return made
 
     def _combined(self, carry: Carry, accumulator: Value, value: Value) -> Value:

@@ -102,7 +102,7 @@ class Module:
         """A module of these globals, functions and declarations."""
         width = f' "prefer-vector-width"="{self.target.vector_bits}"' if self.target.triple.startswith("x86") else ""
         attributes = f'attributes #0 = {{ nounwind{width} "no-trapping-math"="true" }}'
-        profile = '!0 = !{!"branch_weights", i32 1, i32 100000}\n!1 = !{i32 1}\n'
+        profile = '!0 = !{!"branch_weights", i32 1, i32 100000}\n!1 = !{i32 1}\n!2 = !{!"order"}\n'
         return "\n".join([f'target triple = "{self.target.triple}"', *parts, attributes, profile])
 
 
