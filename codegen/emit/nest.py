@@ -35,7 +35,7 @@ _WRITTEN_OUT = 16  # mathematical functions of scalars in one function of straig
 _CALLED = mathlib.SUPPORTED - {"sqrt"}  # what takes many instructions
 _LIGHT_BODY = 40  # statements up to which a reduction gets four accumulators
 _SLOW = mathlib.SUPPORTED | {"divide"}
-_FEW_SLOW = 3  # slow operations from which the order of instructions matters: one chain's is right as it is
+_FEW_SLOW, _FEW_CALLED = 3, 2  # slow operations, or functions, from which the order of instructions matters
 _WITH_SIZES = MEMORY | {For, IndexValue}
 _ARITHMETIC = {"add": "fadd", "subtract": "fsub", "multiply": "fmul", "divide": "fdiv"}
 
@@ -269,7 +269,7 @@ class NestEmitter:
         """The same, with its instructions in the order in which they can be done."""
         f, before = self.f, self.f.block
         made = self._round(loop, accumulators)
-        if sum(one.__class__ is Let and one.op in _SLOW for one in loop.body) < _FEW_SLOW:
+        if not _has_chains(loop.body):
             return made
         start = f.lines.index(f"{before}:") + 1
         f.lines[start:] = ordered(f.lines[start:], self.lanes // _register_lanes(loop, f.target), f.target.registers)
@@ -370,6 +370,12 @@ def _is_long_straight(body: Sequence[Any]) -> bool:
     """Whether a nest without loops has so many mathematical functions that writing each out would make huge code."""
     functions = [one for one in body if one.__class__ is For or (one.__class__ is Let and one.op in _CALLED)]
     return len(functions) > _WRITTEN_OUT and not any(one.__class__ is For for one in functions)
+
+
+def _has_chains(body: Sequence[Any]) -> bool:
+    """Whether a block has several slow operations: the order of one chain is right as it is."""
+    slow = [one.op for one in body if one.__class__ is Let and one.op in _SLOW]
+    return len(slow) >= _FEW_SLOW or sum(op in _CALLED for op in slow) >= _FEW_CALLED
 
 
 def _sizes(body: Sequence[Any]) -> list[Size]:
