@@ -17,7 +17,16 @@ from codegen.emit.elementwise import call_operation, combine, emit_angles, emit_
 from codegen.emit.interleave import pays_interleaving
 from codegen.emit.memory import Memory
 from codegen.emit.order import FENCE, ordered
-from codegen.emit.streaming import Streams, emit_fence, plan_streams, streamed_size, streamed_stores, streaming_factor
+from codegen.emit.streaming import (
+    Streams,
+    aligned_stores,
+    emit_fence,
+    plan_alignment,
+    plan_streams,
+    streamed_size,
+    streamed_stores,
+    streaming_factor,
+)
 from codegen.llvm.builder import Function, Int
 from codegen.llvm.types import I64, Type, Value, constant
 from codegen.lower.forms import Axis
@@ -107,6 +116,7 @@ class NestEmitter:
         self.lanes = 1
         self.memory = Memory(self, pointers)
         self._known_sizes: dict[Size, Int] = {}
+        self._depth = 0  # of loops around what is emitted
         self.calls_math = False  # whether mathematical functions are called rather than written out
 
     def run(self, body: Sequence[Any]) -> None:
@@ -212,8 +222,10 @@ class NestEmitter:
     # -- loops -----------------------------------------------------------------------------------------------------
     def _loop(self, loop: For) -> None:
         extent = self.size(loop.axis.extent)
+        self._depth += 1
         with self.memory.scope(loop):
             finals = self._vector_loop(loop, extent) if loop.vector else self._scalar_loop(loop, extent)
+        self._depth -= 1
         for carry, value in zip(loop.carries, finals, strict=True):
             whole = carry.outer is None and value.type.lanes > 1 and (self.lane is None)
             self.env[carry.id] = self._horizontal(carry, value) if whole else value
@@ -306,12 +318,15 @@ class NestEmitter:
         return self._tail(loop, full, extent, factor, accumulators)
 
     def _streams(self, loop: For, extent: Int, factor: int) -> Streams | None:
-        """What the loop may store past the caches."""
-        stores = self._streamed(loop)
+        """What the loop may store past the caches, or where its rounds begin to store aligned vectors."""
+        streamed = self._streamed(loop)
+        stores = streamed or (aligned_stores(loop, self.unread, self.f.target) if self._depth == 1 else [])
         if not stores:
             return None
         self.index[loop.axis] = 0
         places = [self.memory.address(one.buffer, one.offset) for one in stores]
+        if not streamed:
+            return plan_alignment(self.f, stores, places, extent, factor)
         size = emit_size(self.f, streamed_size(stores), self.sizes)
         return plan_streams(self.f, stores, places, size, extent, factor)
 
@@ -325,7 +340,8 @@ class NestEmitter:
             aligned, first = f.icmp("sge", made.index, streams.aligned), f.maximum(made.index, 0)
             with self._lanes(loop.axis, factor, first, extent, False), self.memory.streaming(streams, aligned):
                 self._ordered_round(loop, ())
-        emit_fence(f, streams)
+        if streams.stores:
+            emit_fence(f, streams)
         return self._tail(loop, full, extent, factor, accumulators)
 
     def _has_one_body(self, loop: For, extent: Int, factor: int) -> bool:

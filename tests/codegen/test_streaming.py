@@ -128,3 +128,28 @@ def test_only_loops_that_wait_for_memory_stream(name: str) -> None:
     outputs, count = STORES[name]
     text = compile_body(outputs, [X], (), (), "streamed", TARGETS["x86-64-v3"]).text
     assert text.count("!nontemporal") == count
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("n", [7, 300, 517, 1003])
+def test_aligned_rounds_give_the_same_bits_wherever_results_lie(dtype: str, n: int) -> None:
+    x = sg.symbol("x_aligned", ("n",), dtype)
+    kernel = sg.compile([np.exp(x) * np.tanh(x), np.log(x) / np.sqrt(x)], [x])
+    values = np.random.default_rng(n).uniform(0.1, 2, n).astype(dtype)
+    wanted = [np.array(one) for one in kernel(values)]
+    for first, second in ((0, 0), (1, 1), (2, 2), (3, 3), (1, 2), (5, 13)):
+        rooms = np.full((2, n + 32), 7.0, dtype)
+        out = rooms[0, first : first + n], rooms[1, second : second + n]
+        kernel(values, out=out)
+        for room, own, start, expected in zip(rooms, out, (first, second), wanted, strict=True):
+            np.testing.assert_array_equal(own, expected)
+            assert np.all(room[:start] == 7)
+            assert np.all(room[start + n :] == 7)
+
+
+def test_only_loops_that_may_compute_elements_again_begin_before_the_first() -> None:
+    x, y = sg.symbol("x_again", ("n",)), sg.symbol("y_again", ("n",))
+    plain = sg.compile([np.exp(x) * np.tanh(y)], [x, y])
+    summed = sg.compile([np.sum(np.exp(x) * np.tanh(y))], [x, y])
+    assert "ptrtoint" in plain.llvm_ir
+    assert "ptrtoint" not in summed.llvm_ir
