@@ -471,16 +471,29 @@ def _bound_of_difference(size: Dim) -> int | None:
             # a maximum is one of its operands, and at least either
             choices = [_lower_bound(substitute(size, {atom: operand})) for operand in atom.operands]
             known = [one for one in choices if one is not None]
-            if c > 0:
+            if c > 0 and _without(size, atom, c) is not None:
                 return max(known, default=None)
             return min(known) if len(known) == len(choices) else None
     for atom, c in single:
         left, k = atom.operands if atom.kind == "//" else (0, 0)
-        if c < 0 and isinstance(k, int) and k > 0:
+        if c < 0 and isinstance(k, int) and k > 0 and (rest := _without(size, atom, c)) is not None:
             # floor(a / k) <= a / k
-            scaled = _lower_bound(_sum(_scale(substitute(size, {atom: 0}), k), _scale(left, c), 1))
+            scaled = _lower_bound(_sum(_scale(rest, k), _scale(left, c), 1))
             return None if scaled is None else -(-scaled // k)
     return None
+
+
+def _without(size: Dim, atom: Atom, c: int) -> Size | None:
+    """The size less ``c`` times the atom, where the atom occurs in nothing else of it; None where it does."""
+    rest = _sum(size, _scale(_of_atom(atom), c), -1)
+    pending = [rest]
+    while pending:
+        one = pending.pop()
+        for found in (found for monomial, _ in one.terms for found in monomial) if isinstance(one, Dim) else ():
+            if found is atom:
+                return None
+            pending.extend(found.operands)
+    return rest
 
 
 def _atom_bound(atom: Atom) -> int | None:

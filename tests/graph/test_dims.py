@@ -658,3 +658,29 @@ def test_a_maximum_in_a_maximum():
         assert at(dims.maximum(dims.maximum(n - 3, 0) - 2 * dims.maximum(n - 4, 0), 1), {"n": size}) == max(
             max(size - 3, 0) - 2 * max(size - 4, 0), 1
         )
+
+
+# -- sizes in which something occurs twice --------------------------------------------------------------------------
+def test_a_maximum_that_is_also_a_factor():
+    """max(m - 1, 0) is no bound of k max(m - 1, 0): one operand of the maximum stands for all of its occurrences."""
+    k, m = sg.dim("k"), sg.dim("m")
+    short, quotient = dims.maximum(m - 1, 0), m // 3
+    assert dims.at_least(short, k * short) is None
+    assert dims.at_least(short - k * short, 0) is None
+    assert dims.at_least(quotient * k, quotient) is None
+    assert dims.at_least(2 * short, short) is True
+
+
+@pytest.mark.parametrize(
+    "cut", [lambda x: x[:, 1:], lambda x: x[:, :-2] + x[:, 1:-1], lambda x: x[:, ::3], lambda x: x[:, :2]]
+)
+@pytest.mark.parametrize("shape", [(4, 7), (1, 5), (3, 2), (0, 4), (2, 0)])
+def test_parts_of_dynamic_rows_behind_one_another(cut, shape):
+    """Rows of x[:, 1:] are not adjacent in x, however many there are."""
+    x = sg.symbol("x", ("k", "m"))
+    array = np.random.default_rng(0).normal(size=shape)
+    rows = [cut(x).reshape(-1), np.sum(cut(x).reshape(-1)), np.concatenate([cut(x).reshape(-1)] * 2)]
+    want = cut(array).reshape(-1)
+    got = sg.compile(rows, [x])(array)
+    for one, other in zip(got, [want, np.sum(want), np.concatenate([want, want])], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-13, atol=1e-13)
