@@ -395,12 +395,9 @@ def _exact_quotient(left: Dim, right: Dim) -> Size | None:
 
 def maximum(left: Size, right: Size) -> Size:
     """The larger of two sizes, decided where possible."""
-    if isinstance(left, int) and isinstance(right, int):
-        return max(left, right)
     excess = _sum(left, right, -1)
     if (found := piecewise(excess)) is not None:
-        atom, bent = found
-        return _sum(of_piecewise(atom, bent.or_zero()), right, 1)
+        return _sum(of_piecewise(found[0], found[1].or_zero()), right, 1)
     if at_least(left, right):
         return left
     if at_least(right, left):
@@ -432,9 +429,9 @@ def piecewise(size: Size) -> tuple[Atom, Piecewise] | None:
 
 def of_piecewise(atom: Atom, bent: Piecewise) -> Size:
     """A function of one dimension as a size."""
-    excesses = [(_of_atom(atom) - place, change) for place, change in bent.bends]
-    terms = {atom if one.offset == 0 else _atom("max", f"max({one}, 0)", one, 0): change for one, change in excesses}
-    return _make({(one,): change for one, change in terms.items()}, bent.start)
+    excesses = [_of_atom(atom) - place for place, _ in bent.bends]
+    atoms = [_atom("max", f"max({one}, 0)", one, 0) if one.offset else atom for one in excesses]
+    return _make({(one,): change for one, (_, change) in zip(atoms, bent.bends, strict=True)}, bent.start)
 
 
 def product(sizes: Iterable[Size]) -> Size:
