@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from codegen.lower.access import contraction_labels
-from codegen.lower.boxes import overlapping
+from codegen.lower.boxes import overlapping, typical_size
 from codegen.lower.schedule import COST
 from symgrad import dims
 from symgrad.dims import Size
@@ -236,7 +236,9 @@ def _repeated(order: Sequence[Node], request: Any, stored: set[Node], facts: Fac
         return set()
     users: dict[Node, list[Node]] = {}
     for node in reversed(order):
-        keys = frozenset({_nest_key(node, levels, facts)}) if node in stored else pulled.get(node, none)
+        keys = pulled.get(node, none)
+        if node in stored:  # arrays of other sizes than the typical ones may compute what they need again
+            keys = frozenset({_nest_key(node, levels, facts)}) if typical_size(node.type.size) else none
         for one in node.inputs:
             users.setdefault(one, []).append(node)
             if one not in stored:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from symgrad import dims
+from symgrad.dims import Size
 from symgrad.ops.boxes import Box, Pick, Range, same_box
 
-__all__ = ["Span", "disjoint", "overlapping", "span"]
+__all__ = ["Span", "disjoint", "overlapping", "span", "typical_size"]
 
 _MANY = 64  # boxes beyond which overlaps are not looked for
+_TYPICAL = 1 << 20  # the size that a dynamic axis is taken for where that only decides what is faster
 
 
 class Span(NamedTuple):
@@ -20,10 +23,22 @@ class Span(NamedTuple):
 
 
 def overlapping(boxes: Sequence[Box]) -> int:
-    """How many boxes may share elements with one of them, itself counted, at most."""
+    """How many boxes share elements with one of them, itself counted, at most; in arrays of typical size."""
     if disjoint(boxes) or len(boxes) > _MANY:
         return 1
-    return max(sum(not _apart(a, b) for b in boxes) for a in boxes)
+    typical = [tuple(map(_typical_entry, box)) for box in boxes]
+    return max(sum(not _apart(a, b) for b in typical) for a in typical)
+
+
+def _typical_entry(entry: Pick | Range) -> Pick | Range:
+    if isinstance(entry, Pick):
+        return Pick(typical_size(entry.position))
+    return Range(typical_size(entry.start), typical_size(entry.size), entry.step)
+
+
+def typical_size(size: Size) -> int:
+    """A size in arrays of typical size."""
+    return dims.evaluate(size, dict.fromkeys(dims.atoms_of(size), _TYPICAL))
 
 
 def disjoint(boxes: Sequence[Box]) -> bool:

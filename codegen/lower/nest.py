@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from codegen.lower.access import Flat, NeedsStore, Scalarizer, Stored
 from codegen.lower.analysis import written_out
+from codegen.lower.boxes import typical_size
 from codegen.lower.forms import Axis, Form, Index, of_axis, ravel
 from codegen.lower.instances import Instance
 from codegen.lower.loopir import Buffer, Nest
@@ -265,9 +266,14 @@ def _axis_for(axes: list[Axis], size: Size, used: set[Axis]) -> Axis:
 
 # -- lanes ----------------------------------------------------------------------------------------------------------
 def choose_lane(goals: Sequence[Goal], axes: Sequence[Axis]) -> Axis | None:
-    """The axis along which most memory is contiguous; None where elements must be stored one after the other."""
+    """The axis along which most memory is contiguous; None where elements must be stored one after the other, or are few.
+
+    In arrays of typical size, loops that serve other sizes have no rounds, and those over corners one.
+    """
     if any(isinstance(goal, Sink) and goal.mode == "scatter_set" for goal in goals):
         return None
+    rounds = {axis: typical_size(axis.extent) for axis in axes}
+    axes = [axis for axis in axes if rounds[axis] > 1 and 0 not in rounds.values()]
     score = dict.fromkeys(axes, 0.0)
     offsets = [(one.data[1], one.axes) for one in instances(goals) if one.op == "load"]
     offsets += [(goal.offset, frozenset(goal_axes(goal))) for goal in goals if isinstance(goal, Sink)]

@@ -139,8 +139,8 @@ def _part_steps(node: Node, place: Stored, stored: Mapping[Node, Stored]) -> lis
         own = tuple(groups[box])
         return Step(_box_writer(node, own, box, place, mode, _piece(own, box, place, node.shape, stored)), after)
 
-    if node.op.name != "place" or disjoint(boxes):
-        fill = node.op.name == "place" and not _covers(boxes, node.shape)
+    if node.op.name != "place" or node.attrs.tiling or disjoint(boxes):
+        fill = node.op.name == "place" and not node.attrs.tiling and not _covers(boxes, node.shape)
         made = [Step(None)] if fill else []
         return made + [step(box, "set", after=fill and k == 0) for k, box in enumerate(boxes)]
     return [Step(None), *(step(box, "add", after=True) for box in boxes)]

@@ -40,8 +40,11 @@ class BoxAttrs(NamedTuple):
 
 
 class PlaceAttrs(NamedTuple):
+    """``tiling``: every element of the array is in one of the boxes, and in no other."""
+
     shape: Shape
     boxes: tuple[Box, ...]
+    tiling: bool = False
 
 
 # -- concatenate, stack ---------------------------------------------------------------------------------------------
@@ -245,7 +248,7 @@ def _transpose_place(node: Node, i: int, head: Node) -> Node:
 def _batch_place(node: Node, inputs: tuple[Node, ...], batched: tuple[bool, ...], size: Size) -> Node:
     parts = _all_batched(inputs, batched, size)
     boxes = [(Range(0, size), *box) for box in node.attrs.boxes]
-    return place((size, *node.shape), list(zip(boxes, parts, strict=True)))
+    return place((size, *node.shape), list(zip(boxes, parts, strict=True)), tiling=node.attrs.tiling)
 
 
 PLACE = register(
@@ -267,9 +270,9 @@ PLACE = register(
 )
 
 
-def place(shape: Shape, parts: Sequence[tuple[Box, Any]]) -> Any:
-    """Zeros of ``shape`` with each part added into its box."""
-    return apply(PLACE, tuple(part for _, part in parts), PlaceAttrs(shape, tuple(box for box, _ in parts)))
+def place(shape: Shape, parts: Sequence[tuple[Box, Any]], tiling: bool = False) -> Any:
+    """Zeros of ``shape`` with each part added into its box; ``tiling``: the boxes are known to fill it, each its own part."""
+    return apply(PLACE, tuple(part for _, part in parts), PlaceAttrs(shape, tuple(box for box, _ in parts), tiling))
 
 
 def _evaluate_update(attrs: BoxAttrs, base: Any, part: Any) -> Any:

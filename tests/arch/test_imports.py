@@ -109,6 +109,7 @@ ALLOWED_IN_CODEGEN = {
         "node",
         "opdef",
         "ops",
+        "piecewise",
         "provenance",
         "rewrite",
         "types",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from comparing import assert_same
-from loops import program_of
+from loops import interpret, program_of
 
 import symgrad as sg
 from codegen.lower.canonical import canonical
 from codegen.lower.loopir import Fill, Let, Nest, Store, statements
-from symgrad import ops
+from symgrad import dims, ops
 from symgrad.ops.boxes import Pick, Range
 
 RNG = np.random.default_rng(2)
@@ -124,17 +124,114 @@ def test_heat_equation(threads):
 
 
 def test_what_is_left_alone():
-    """Boxes that do not overlap, dynamic ones, steps other than 1, and arrays that are written out anyway."""
-    n = sg.dim("n")
+    """Boxes that do not overlap, or in an order that is not known; steps other than 1; arrays that are written out anyway."""
+    n, m = sg.dim("n"), sg.dim("m")
     for shape, boxes in (
         ((40,), [(Range(0, 20),), (Range(20, 20),)]),
-        ((n + 1,), [(Range(0, n),), (Range(1, n),)]),
+        ((n + m,), [(Range(0, n),), (Range(m, n),)]),
         ((40,), [(Range(0, 20, 2),), (Range(1, 19),)]),
         ((8,), [(Range(0, 7),), (Range(1, 7),)]),
     ):
         symbols = [sg.symbol(f"p{k}", [entry.size for entry in box]) for k, box in enumerate(boxes)]
         node = ops.place(shape, list(zip(boxes, symbols, strict=True)))
         assert canonical([node]).outputs[0].attrs.boxes is node.attrs.boxes
+
+
+# -- dynamic sizes --------------------------------------------------------------------------------------------------
+def blurred(u):
+    rows, columns = u.shape
+    parts = (u[i : rows - 2 + i, j : columns - 2 + j] / (1 + i + j) for i in range(3) for j in range(3))
+    return np.sum(np.tanh(sum(parts)) ** 2)
+
+
+def five_points(u):
+    around = u[2:, 1:-1] + u[:-2, 1:-1] + u[1:-1, 2:] + u[1:-1, :-2]
+    return np.sum((around - 4 * u[1:-1, 1:-1]) ** 2)
+
+
+def heated(u):
+    for _ in range(2):
+        u = u[1:-1, 1:-1] + 0.1 * (u[2:, 1:-1] * u[:-2, 1:-1] + u[1:-1, 2:] * u[1:-1, :-2])
+    return np.sum(u**2)
+
+
+FUNCTIONS = {
+    "Rosenbrock": (1, lambda x: np.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2)),
+    "second differences": (1, lambda x: np.sum((x[2:] - 2 * x[1:-1] + x[:-2]) ** 2)),
+    "far apart": (1, lambda x: np.sum(x[3:] * x[:-3] ** 2) + np.sum(x[:2] ** 2) * np.sum(x[-2:])),
+    "from both ends": (1, lambda x: np.sum(x[:-1] ** 3) + np.sum(x[::-1][1:] ** 2 * x[1:])),
+    "five points": (2, five_points),
+    "blur": (2, blurred),
+    "two steps": (2, heated),
+    "rows only": (2, lambda u: np.sum(np.sum(u[1:] * u[:-1], axis=0) ** 2)),
+    "a column too": (2, lambda u: np.sum(u[1:, 1:] * u[:-1, :-1]) + np.sum(u[:, :1] ** 2)),
+}
+
+
+def slope_by_differences(function, at, step=1e-5):
+    """Central differences of a function of an array, in float64."""
+    made = np.zeros(at.shape)
+    for place in np.ndindex(at.shape):
+        up, down = at.copy(), at.copy()
+        up[place] += step
+        down[place] -= step
+        made[place] = (function(up) - function(down)) / (2 * step)
+    return made
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_gradients_of_every_small_size(name, dtype):
+    """Also where an array is shorter than the stencil is wide, and where just some of the regions have elements."""
+    rank, function = FUNCTIONS[name]
+    x = sg.symbol("x", [sg.dim(f"size{axis}") for axis in range(rank)], dtype)
+    value = function(x)
+    kernel = sg.compile([value, *sg.gradients(value, [x])], [x])
+    loose, tight = {"float64": (1e-6, 1e-12), "float32": (2e-2, 1e-5)}[dtype]
+    for shape in np.ndindex(*(8,) * rank):
+        at = RNG.normal(size=shape)
+        got, slope = kernel(at.astype(dtype))
+        np.testing.assert_allclose(got, function(at), rtol=tight, atol=tight, err_msg=str(shape))
+        np.testing.assert_allclose(
+            slope, slope_by_differences(function, at), rtol=loose, atol=loose, err_msg=str(shape)
+        )
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_gradients_in_the_loop_program(name):
+    """The same program, interpreted; and compiled for two threads."""
+    rank, function = FUNCTIONS[name]
+    x = sg.symbol("x", [sg.dim(f"size{axis}") for axis in range(rank)])
+    (slope,) = sg.gradients(function(x), [x])
+    kernel = sg.compile(slope, [x], threads=2)
+    for size in (0, 1, 2, 3, 4, 5, 9):
+        at = RNG.normal(size=(size, 6)[:rank])
+        want = slope_by_differences(function, at)
+        status, (got,) = interpret([slope], [x], [at])
+        assert status == 0
+        np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(kernel(at), want, rtol=1e-6, atol=1e-6)
+
+
+def test_batches_of_dynamic_sizes():
+    x = sg.symbol("x", ("count", "size"))
+    slopes = sg.vmap(sg.grad(FUNCTIONS["second differences"][1]))(x)
+    kernel = sg.compile(slopes, [x])
+    for shape in np.ndindex(3, 7):
+        at = RNG.normal(size=shape)
+        want = [slope_by_differences(FUNCTIONS["second differences"][1], row) for row in at]
+        np.testing.assert_allclose(kernel(at), np.reshape(want, shape), rtol=1e-6, atol=1e-6)
+
+
+def test_large_arrays_are_written_once():
+    """Nothing reads back what another loop wrote but for the array of the small ones, which has no elements then."""
+    x = sg.symbol("x", ("n", "m"))
+    program = program_of(sg.gradients(five_points(x), [x]), [x])
+    nests = [stage for stage in program.stages if isinstance(stage, Nest)]
+    added = [one.buffer for nest in nests for one in statements(nest.body, {Store}) if one.add]
+    large = dict.fromkeys(dims.atoms_of(x.size), 100)
+    assert added
+    assert all(dims.evaluate(buffer.size, large) == 0 for buffer in added)
 
 
 def exponentials(program):
