@@ -13,6 +13,7 @@ array([1. , 0.6])
 """
 
 from symgrad import linalg, nn, optim, random, special
+from symgrad.assumptions import assume
 from symgrad.bridge.networkx import graph
 from symgrad.bridge.sympy import from_sympy
 from symgrad.check import CheckReport, check_gradients
@@ -25,7 +26,7 @@ from symgrad.diff.custom import custom_gradient
 from symgrad.diff.gradients import derivatives, gradients
 from symgrad.diff.rules import Rules, gradient_override_map, register_gradient
 from symgrad.diff.why import why
-from symgrad.dims import Dim, assume, dim
+from symgrad.dims import Dim, dim
 from symgrad.errors import (
     CompileError,
     DTypeError,

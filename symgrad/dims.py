@@ -11,10 +11,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextvars import ContextVar, Token
 from numbers import Integral
 from threading import RLock
-from typing import Any, NamedTuple, Union
+from typing import Any, Union
 from weakref import WeakValueDictionary
 
 from symgrad.errors import ShapeError, TraceError
@@ -23,10 +22,9 @@ from symgrad.piecewise import Piecewise
 __all__ = [
     "Atom",
     "Dim",
+    "Relation",
     "Size",
-    "agree",
     "anonymous",
-    "assume",
     "at_least",
     "atoms_of",
     "dim",
@@ -40,8 +38,8 @@ __all__ = [
     "piecewise",
     "product",
     "rebuild",
-    "stated",
     "substitute",
+    "without",
 ]
 
 Size = Union[int, "Dim"]
@@ -468,19 +466,19 @@ def _bound_of_difference(size: Dim) -> int | None:
             # a maximum is one of its operands, and at least either
             choices = [_lower_bound(substitute(size, {atom: operand})) for operand in atom.operands]
             known = [one for one in choices if one is not None]
-            if c > 0 and _without(size, atom, c) is not None:
+            if c > 0 and without(size, atom, c) is not None:
                 return max(known, default=None)
             return min(known) if len(known) == len(choices) else None
     for atom, c in single:
         left, k = atom.operands if atom.kind == "//" else (0, 0)
-        if c < 0 and isinstance(k, int) and k > 0 and (rest := _without(size, atom, c)) is not None:
+        if c < 0 and isinstance(k, int) and k > 0 and (rest := without(size, atom, c)) is not None:
             # floor(a / k) <= a / k
             scaled = _lower_bound(_sum(_scale(rest, k), _scale(left, c), 1))
             return None if scaled is None else -(-scaled // k)
     return None
 
 
-def _without(size: Dim, atom: Atom, c: int) -> Size | None:
+def without(size: Dim, atom: Atom, c: int) -> Size | None:
     """The size less ``c`` times the atom, where the atom occurs in nothing else of it; None where it does."""
     rest = _sum(size, _scale(_of_atom(atom), c), -1)
     pending = [rest]
@@ -569,111 +567,6 @@ def _replace(atom: Atom, values: Mapping[Atom, Size]) -> Size:
         return _of_atom(atom)
     left, right = (substitute(operand, values) for operand in atom.operands)
     return floordiv(left, right) if atom.kind == "//" else maximum(left, right)
-
-
-# -- assumptions ----------------------------------------------------------------------------------------------------
-class _Assumptions(NamedTuple):
-    """What is stated: dimensions in terms of others, and differences, unsolvable, that are zero."""
-
-    solved: Mapping[Atom, Size] = {}
-    zero: frozenset[Dim] = frozenset()
-
-
-_assumed: ContextVar[_Assumptions] = ContextVar("symgrad_assumptions")
-_NOTHING = _Assumptions()
-
-
-def _assumptions() -> _Assumptions:
-    return _assumed.get(_NOTHING)
-
-
-class assume:  # noqa: N801 (reads as a statement)
-    """State that dimensions are equal; kernels check it when they are called.
-
-    Holds from here on, or, used as a context manager, inside the block only.
-
-    Raises
-    ------
-    ShapeError
-        The relation is certainly false.
-
-    Examples
-    --------
-    >>> import numpy as np, symgrad as sg
-    >>> n, m = sg.dim("n"), sg.dim("m")
-    >>> with sg.assume(n == m):
-    ...     y = sg.symbol("x", (n,)) + sg.symbol("y", (m,))
-    >>> y.shape
-    (n,)
-    """
-
-    def __init__(self, *relations: Relation | bool) -> None:
-        known = _assumptions()
-        for relation in relations:
-            if relation is True:
-                continue
-            if not isinstance(relation, Relation):
-                raise ShapeError(f"assume: {relation!r} is not a relation between dimensions", hint="sg.assume(n == m)")
-            known = _with(relation, known)
-        self._token: Token[_Assumptions] | None = _assumed.set(known)
-
-    def __enter__(self) -> assume:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._token is not None:
-            _assumed.reset(self._token)
-            self._token = None
-
-
-def _with(relation: Relation, known: _Assumptions) -> _Assumptions:
-    """What is known once the relation is stated."""
-    solved = known.solved
-    difference = _sum(_canonical(relation.left, solved), _canonical(relation.right, solved), -1)
-    answer = equal(difference, 0)
-    if answer is True:
-        return known
-    if answer is False or isinstance(difference, int):
-        raise ShapeError(f"assume: {relation} cannot hold")
-    for monomial, c in reversed(difference.terms):
-        if len(monomial) == 1 and abs(c) == 1 and monomial[0].is_leaf:
-            atom = monomial[0]
-            solution = _scale(_sum(difference, _scale(_of_atom(atom), c), -1), -c)
-            if atom not in atoms_of(solution):
-                moved = {other: substitute(value, {atom: solution}) for other, value in solved.items()}
-                return known._replace(solved={**moved, atom: solution})
-    negated = _scale(difference, -1)
-    assert isinstance(negated, Dim)
-    return known._replace(zero=known.zero | {difference, negated})
-
-
-def _canonical(size: Size, known: Mapping[Atom, Size]) -> Size:
-    return substitute(size, known) if known else size
-
-
-def agree(left: Size, right: Size) -> bool | None:
-    """Whether two sizes may stand for one axis: yes, no, or None where a run-time guard has to check.
-
-    A guard is allowed where an assumption makes them equal or an anonymous dimension takes part.
-    """
-    if left is right or (isinstance(left, int) and isinstance(right, int)):
-        return left == right if isinstance(left, int) else True
-    answer = equal(left, right)
-    if answer is not None:
-        return answer
-    known = _assumptions()
-    difference = _sum(_canonical(left, known.solved), _canonical(right, known.solved), -1)
-    if equal(difference, 0) or (isinstance(difference, Dim) and difference in known.zero):
-        return None
-    leaves = atoms_of(left) | atoms_of(right)
-    return None if any(atom.kind == "anonymous" for atom in leaves) else False
-
-
-def stated() -> str:
-    """The assumptions in force, as text."""
-    known = _assumptions()
-    solved = sorted(f"{atom.label} == {size}" for atom, size in known.solved.items())
-    return "; ".join([*solved, *sorted(f"{difference} == 0" for difference in known.zero)])
 
 
 # -- text and pickling ----------------------------------------------------------------------------------------------

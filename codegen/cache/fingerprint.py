@@ -24,7 +24,7 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from codegen.target import Target, native
-from symgrad import dims, ops
+from symgrad import assumptions, dims, ops
 from symgrad.backend import CompileRequest
 from symgrad.dims import Dim
 from symgrad.node import Node, topological
@@ -80,7 +80,7 @@ def fingerprint(request: CompileRequest, variables: Sequence[Node], name: str, t
     order = topological([*graph.outputs, *news]) if news else graph.nodes
     options = (
         *(name, request.single, request.output_names, request.check_finite, sorted(request.fastmath)),
-        *(request.threads, request.kink, dims.stated(), astuple(target)),
+        *(request.threads, request.kink, assumptions.stated(), astuple(target)),
     )
     writer = _Writer()
     try:

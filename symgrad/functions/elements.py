@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from symgrad import dims, ops, types
+from symgrad import assumptions, dims, ops, types
 from symgrad.functions.axes import float_node
 from symgrad.ops.coerce import mismatch
 
@@ -97,7 +97,7 @@ def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
     if one.ndim != other.ndim or any(dims.equal(left, right) is False for left, right in sizes):
         return ops.as_node(False)
     for left, right in sizes:
-        if dims.agree(left, right) is False:
+        if assumptions.agree(left, right) is False:
             raise mismatch("array_equal", "shapes differ", left, right, [one.shape, other.shape])
     return _all_equal(one, ops.assert_shape(other, one.shape), equal_nan)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from symgrad import dims, ops
+from symgrad import assumptions, dims, ops
 from symgrad.dims import Dim, Size
 from symgrad.errors import ShapeError, TraceError
 from symgrad.functions import matrices, norms, products
@@ -114,7 +114,7 @@ def matrix_power(a: Any, n: Any) -> Any:
         The exponent is no integer that is known while tracing.
     """
     node = _stack(a, "matrix_power")
-    if dims.agree(*node.shape[-2:]) is not True:
+    if assumptions.agree(*node.shape[-2:]) is not True:
         raise ShapeError(f"matrix_power: {shape_text(node.shape)} is not square", where=user_line())
     if isinstance(n, (Node, Dim, bool)) or not isinstance(n, (int, np.integer)):
         raise TraceError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from symgrad import dims, ops
+from symgrad import assumptions, ops
 from symgrad.errors import ShapeError, TraceError
 from symgrad.functions.axes import axis_of, float_node
 from symgrad.functions.rearrange import moveaxis
@@ -92,7 +92,7 @@ def _matrix(node: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
 
 def _extreme(values: Any, who: str, place: int) -> Any:
     """The first of the singular values, which is the largest, or the last."""
-    if dims.agree(values.shape[-1], 0) is True:
+    if assumptions.agree(values.shape[-1], 0) is True:
         raise ShapeError(f"{who}: a matrix without elements has no singular values", where=user_line())
     return values[..., place]
 

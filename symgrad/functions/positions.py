@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from symgrad import dims, ops, types
+from symgrad import assumptions, ops, types
 from symgrad.dims import Dim
 from symgrad.errors import DTypeError, ShapeError, TraceError
 from symgrad.functions.axes import axis_of
@@ -63,7 +63,7 @@ def triu_indices_from(arr: Any, k: int = 0) -> tuple[Any, ...]:
 def diag_indices_from(arr: Any) -> tuple[Any, ...]:
     """Where the diagonal of an array of that shape stands; an expression if the size is dynamic."""
     node = ops.as_node(arr)
-    if node.ndim < 2 or not all(dims.agree(node.shape[0], size) is True for size in node.shape):
+    if node.ndim < 2 or not all(assumptions.agree(node.shape[0], size) is True for size in node.shape):
         raise ShapeError(f"diag_indices_from: the axes of {shape_text(node.shape)} differ", where=user_line())
     size = node.shape[0]
     return (ops.iota(size) if isinstance(size, Dim) else np.arange(size),) * node.ndim

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from symgrad import dims, ops
+from symgrad import assumptions, ops
 from symgrad.errors import TraceError
 from symgrad.provenance import user_line
 
@@ -35,7 +35,7 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
     if not compute_uv:
         return ops.svdvals(a)
     made = ops.svd(a)
-    if full_matrices and dims.agree(made.U.shape[-2], made.Vh.shape[-1]) is not True:
+    if full_matrices and assumptions.agree(made.U.shape[-2], made.Vh.shape[-1]) is not True:
         raise TraceError(
             "svd: of a matrix that is not square, full_matrices=True adds vectors that it does not determine",
             where=user_line(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from symgrad import ops
-from symgrad.dims import agree
+from symgrad.assumptions import agree
 from symgrad.errors import DTypeError, ShapeError
 from symgrad.nn.geometry import counts, image_of, spans_of, static
 from symgrad.node import Node, apply

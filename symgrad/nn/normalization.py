@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from symgrad import ops
-from symgrad.dims import agree
+from symgrad.assumptions import agree
 from symgrad.errors import ShapeError
 from symgrad.functions.axes import float_node
 from symgrad.ops.coerce import shape_text

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from symgrad import dims, types
+from symgrad import assumptions, types
 from symgrad.dims import Dim, Size
 from symgrad.errors import DTypeError, ShapeError, TraceError
 from symgrad.node import Node
@@ -147,7 +147,7 @@ def _merge(left: Size, right: Size, who: str, shapes: Sequence[Shape]) -> Size:
         return left
     if isinstance(left, int) and left == 1:
         return right
-    answer = dims.agree(left, right)
+    answer = assumptions.agree(left, right)
     if answer is False:
         raise mismatch(who, "shapes do not broadcast", left, right, shapes)
     return right if isinstance(right, int) else left

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from symgrad import dims, types
+from symgrad import assumptions, types
 from symgrad.dims import Size
 from symgrad.errors import DTypeError, ShapeError
 from symgrad.node import Node, apply
@@ -162,7 +162,7 @@ def _diagonal(node: Any, labels: Labels) -> tuple[Any, Labels]:
         if len(axes) > 1:
             rest = [axis for axis in range(node.ndim) if axis not in axes]
             moved = transpose(node, (*axes, *rest))
-            if any(dims.agree(moved.shape[0], moved.shape[k]) is not True for k in range(len(axes))):
+            if any(assumptions.agree(moved.shape[0], moved.shape[k]) is not True for k in range(len(axes))):
                 raise ShapeError(f"einsum: a repeated label on sizes {moved.shape[: len(axes)]}", where=user_line())
             index = source.iota(moved.shape[0])
             return _diagonal(gather(moved, [index] * len(axes), 0), (label, *(labels[axis] for axis in rest)))
@@ -175,7 +175,7 @@ def _agree(nodes: list[Any], names: list[Labels]) -> list[Any]:
     for node, own in zip(nodes, names, strict=True):
         for label, size in zip(own, node.shape, strict=True):
             first = sizes.setdefault(label, size)
-            if dims.agree(first, size) is False:
+            if assumptions.agree(first, size) is False:
                 raise coerce.mismatch("einsum", "sizes of one label differ", first, size, [x.shape for x in nodes])
     return [assert_shape(node, tuple(sizes[label] for label in own)) for node, own in zip(nodes, names, strict=True)]
 
@@ -375,7 +375,7 @@ def matmul(a: Any, b: Any) -> Any:
     if a.ndim == 0 or b.ndim == 0:
         raise ShapeError("matmul: an operand is a scalar", where=user_line(), hint="use * to scale")
     inner_b = b.shape[-2] if b.ndim > 1 else b.shape[0]
-    if dims.agree(a.shape[-1], inner_b) is False:
+    if assumptions.agree(a.shape[-1], inner_b) is False:
         raise coerce.mismatch("matmul", "inner sizes differ", a.shape[-1], inner_b, [a.shape, b.shape])
     b = assert_shape(b, (*b.shape[:-2], a.shape[-1], b.shape[-1]) if b.ndim > 1 else (a.shape[-1],))
     batch_a, batch_b = a.shape[:-2], b.shape[:-2]

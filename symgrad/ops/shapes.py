@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from symgrad import dims, types
+from symgrad import assumptions, dims, types
 from symgrad.dims import Size
 from symgrad.errors import KernelIndexError, ShapeError
 from symgrad.node import Node, apply
@@ -171,7 +171,7 @@ def _infer_assert(inputs: tuple[Node, ...], attrs: AssertAttrs) -> TensorType:
 
 def _may_agree(left: Size, right: Size) -> bool:
     """Whether a guard may compare two sizes: they may be equal, or one is the other with a least value."""
-    if dims.agree(left, right) is not False:
+    if assumptions.agree(left, right) is not False:
         return True
     larger, smaller = (left, right) if dims.has_maximum(left) else (right, left)
     return dims.has_maximum(larger) and dims.equal(left, right) is None and bool(dims.at_least(larger, smaller))
@@ -211,7 +211,7 @@ def assert_shape(x: Any, shape: Shape, message: str | None = None) -> Any:
 # -- reshape, expand_dims, squeeze, transpose -----------------------------------------------------------------------
 def _infer_reshape(inputs: tuple[Node, ...], attrs: ShapeAttrs) -> TensorType:
     (x,) = inputs
-    if dims.agree(x.type.size, dims.product(attrs.shape)) is False:
+    if assumptions.agree(x.type.size, dims.product(attrs.shape)) is False:
         raise ShapeError(
             f"reshape: {coerce.shape_text(x.shape)} has {x.type.size} elements, {coerce.shape_text(attrs.shape)} has "
             f"{dims.product(attrs.shape)}",

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from symgrad import dims
+from symgrad import assumptions, dims
 from symgrad.dims import Size
 from symgrad.node import Node, apply
 from symgrad.opdef import Kind, OpDef, Pair, Sample, register
@@ -121,7 +121,7 @@ def _both(x: Any) -> Any:
 
 def _outside(x: Any, basis: Any, s: Any) -> Any:
     """The part of columns across the span of a basis, over the singular values; None where the basis spans everything."""
-    if dims.agree(*basis.shape[-2:]) is True:
+    if assumptions.agree(*basis.shape[-2:]) is True:
         return None
     rest = subtract(x, matmul(basis, matmul(swapped(basis), x)))
     return masked_multiply(rest, expand_dims(divide(1, s), s.ndim - 1))

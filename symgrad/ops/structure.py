@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from symgrad import dims, types
+from symgrad import assumptions, types
 from symgrad.dims import Size
 from symgrad.errors import ShapeError
 from symgrad.node import Node, apply
@@ -142,7 +142,7 @@ def _agree_off_axis(nodes: list[Any], axis: int) -> list[Any]:
     out = []
     for node in nodes:
         for position, (a, b) in enumerate(zip(first, node.shape, strict=True)):
-            if position != axis and dims.agree(a, b) is False:
+            if position != axis and assumptions.agree(a, b) is False:
                 raise coerce.mismatch("concatenate", "sizes differ off the axis", a, b, [x.shape for x in nodes])
         out.append(assert_shape(node, (*first[:axis], node.shape[axis], *first[axis + 1 :])))
     return out
@@ -200,7 +200,7 @@ def stack(arrays: Sequence[Any], axis: Any = 0) -> Any:
     first = nodes[0].shape
     for node in nodes:
         for a, b in zip(first, node.shape, strict=False):
-            if node.ndim != len(first) or dims.agree(a, b) is False:
+            if node.ndim != len(first) or assumptions.agree(a, b) is False:
                 raise coerce.mismatch("stack", "all arrays must have one shape", a, b, [x.shape for x in nodes])
         if node.ndim != len(first):
             raise ShapeError("stack: all arrays must have one shape", where=user_line())

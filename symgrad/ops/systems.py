@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from symgrad import dims, types
+from symgrad import assumptions, dims, types
 from symgrad.dims import Size
 from symgrad.errors import ShapeError
 from symgrad.node import Node, apply
@@ -96,14 +96,14 @@ def check_square(who: str, a: Node) -> None:
             f"{who}: an array of rank {a.ndim} is no matrix", where=user_line(), hint="the last two axes are its own"
         )
     rows, columns = a.shape[-2:]
-    if dims.agree(rows, columns) is False:
+    if assumptions.agree(rows, columns) is False:
         differ = coerce.mismatch(who, "the matrix is not square", rows, columns, [a.shape])
         raise MatrixError(differ.what, where=user_line(), hint=differ.hint)
 
 
 def _check_rows(who: str, a: Node, b: Node, vector: bool) -> None:
     rows = b.shape[-1 if vector else -2]
-    if dims.agree(a.shape[-1], rows) is False:
+    if assumptions.agree(a.shape[-1], rows) is False:
         raise coerce.mismatch(who, "matrix and right-hand side differ in rows", a.shape[-1], rows, [a.shape, b.shape])
 
 

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
-from symgrad import dims, ops
+from symgrad import assumptions, ops
 from symgrad.containers import Structure, flatten, leaves_like, unflatten
 from symgrad.diff import gradients as expressions
 from symgrad.errors import DTypeError, GradientError, ShapeError, TraceError
@@ -202,7 +202,9 @@ def _directions(xs: Sequence[Any], given: Sequence[Any], who: str, of: str) -> t
             continue
         node = ops.as_node(v, who=f"{who} {k}")
         if node.ndim:
-            if node.ndim != x.ndim or any(dims.agree(*pair) is False for pair in zip(node.shape, x.shape, strict=True)):
+            if node.ndim != x.ndim or any(
+                assumptions.agree(*pair) is False for pair in zip(node.shape, x.shape, strict=True)
+            ):
                 raise ShapeError(
                     f"{who} {k} has shape {shape_text(node.shape)}, {of} {shape_text(x.shape)}", where=user_line()
                 )

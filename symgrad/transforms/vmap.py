@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from symgrad import dims, ops
+from symgrad import assumptions, dims, ops
 from symgrad.batching import vectorize
 from symgrad.containers import Structure, contents, unflatten
 from symgrad.dims import Dim, Size
@@ -145,7 +145,7 @@ def _common_length(parameters: Sequence[Any], places: Sequence[int | None], leng
         own, title = whole.shape[place], f"axis {place} of {whole.attrs.name!r}"
         if size is None:
             size, first = own, title
-        elif dims.agree(size, own) is False:
+        elif assumptions.agree(size, own) is False:
             dynamic = isinstance(size, Dim) or isinstance(own, Dim)
             raise ShapeError(
                 f"vmap: mapped axes of lengths {size} and {own}: {first}, {title}",

@@ -12,7 +12,7 @@ from sources import MODULES, ROOT, imports, tree
 
 # Each layer imports only from itself and from those before it.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("provenance", "collection", "errors", "containers", "config", "piecewise", "dims", "types", "node"),
+    ("provenance", "collection", "errors", "containers", "config", "piecewise", "dims", "assumptions", "types", "node"),
     ("opdef",),
     (
         "ops",

@@ -14,7 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import symgrad as sg
-from symgrad import dims, types
+from symgrad import assumptions, dims, types
 from symgrad.dims import Dim
 from symgrad.errors import DTypeError, ShapeError, TraceError
 from symgrad.interp import evaluate
@@ -488,10 +488,15 @@ def test_assume_for_good():
 
     def build():
         sg.assume(n == m, 2 * k == m)
-        return [dims.agree(n, m), dims.agree(n, 2 * k), dims.agree(n + 1, 2 * k + 1), dims.agree(n, k)]
+        return [
+            assumptions.agree(n, m),
+            assumptions.agree(n, 2 * k),
+            assumptions.agree(n + 1, 2 * k + 1),
+            assumptions.agree(n, k),
+        ]
 
     assert isolated(build) == [None, None, None, False]
-    assert dims.agree(n, m) is False
+    assert assumptions.agree(n, m) is False
 
 
 def test_assume_a_number():
@@ -526,26 +531,26 @@ def test_contradictory_assumptions():
     with sg.assume(n == m):
         with pytest.raises(ShapeError, match="cannot hold"):
             sg.assume(n == m + 1)
-        assert dims.agree(n, m) is None
+        assert assumptions.agree(n, m) is None
     with sg.assume(n == 3), pytest.raises(ShapeError, match="cannot hold"):
         sg.assume(n == 4)
-    assert dims.agree(n, m) is False
+    assert assumptions.agree(n, m) is False
 
 
 def test_what_holds_anyway_may_be_assumed():
     n = sg.dim("n")
     with sg.assume(n == n, True):
-        assert dims.agree(n, sg.dim("m")) is False
+        assert assumptions.agree(n, sg.dim("m")) is False
 
 
 def test_an_assumed_relation_holds_even_where_it_is_not_linear():
     """Nothing to solve for, but what is stated agrees."""
     n, m = sg.dim("n"), sg.dim("m")
     with sg.assume(n * m == n, 2 * n == 3 * m):
-        assert dims.agree(n * m, n) is None
-        assert dims.agree(n, n * m) is None
-        assert dims.agree(2 * n + 1, 3 * m + 1) is None
-    assert dims.agree(n * m, n) is False
+        assert assumptions.agree(n * m, n) is None
+        assert assumptions.agree(n, n * m) is None
+        assert assumptions.agree(2 * n + 1, 3 * m + 1) is None
+    assert assumptions.agree(n * m, n) is False
 
 
 # -- types ----------------------------------------------------------------------------------------------------------
