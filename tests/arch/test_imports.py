@@ -100,6 +100,7 @@ def test_symgrad_reaches_the_back_end_in_one_place_only() -> None:
 
 ALLOWED_IN_CODEGEN = {
     *(
+        "assumptions",
         "backend",
         "collection",
         "config",
