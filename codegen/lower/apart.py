@@ -24,7 +24,7 @@ from codegen.lower.loopir import (
 )
 from symgrad.types import DType
 
-__all__ = ["apart", "used_values", "with_totals_apart"]
+__all__ = ["apart", "needed_for", "used_values", "with_totals_apart"]
 
 Scratch = Callable[[DType, int], Buffer]
 
@@ -47,11 +47,11 @@ def apart(nest: Nest, scratch: Scratch) -> tuple[Nest, ...] | None:
     made, loads = [], list[Any]()
     for loop in (nest.body[k] for k in places):
         rooms = _rooms(loop, scratch)
-        needed = _needed([*loads, *before], [loop])
+        needed = needed_for([*loads, *before], [loop])
         made.append(Nest((*needed, loop, *(Store(room, place, own) for own, (room, place) in rooms.items()))))
         loads += [Load(own, room, place, room.dtype) for own, (room, place) in rooms.items()]
     after = nest.body[places[-1] + 1 :]
-    return *made, Nest((*_needed([*loads, *before], after), *after))
+    return *made, Nest((*needed_for([*loads, *before], after), *after))
 
 
 def _rooms(loop: For, scratch: Scratch) -> dict[int, tuple[Buffer, Offset]]:
@@ -100,7 +100,7 @@ def used_values(one: Any) -> list[int]:
     return [*used, one.value] if isinstance(one, (Store, Scatter)) else used
 
 
-def _needed(before: Sequence[Any], after: Iterable[Any]) -> list[Any]:
+def needed_for(before: Sequence[Any], after: Iterable[Any]) -> list[Any]:
     """The statements whose values the later ones need, in order."""
     wanted = {value for one in statements(list(after)) for value in used_values(one)}
     wanted |= {carry.value for one in statements(list(after)) if isinstance(one, For) for carry in one.carries}

@@ -2,7 +2,7 @@
 
 Loops over the elements of a row leave numbers, as the maximum and the sum of a logsumexp.  Functions of these are scalar
 code in the loop over rows, and dear: a logarithm takes as long as that of a whole vector.  Where nothing in the row
-waits for them, they get a nest of their own, with rows as lanes.
+waits for them, they get a nest of their own, with rows as lanes; and so do sums of them over the rows.
 """
 
 from __future__ import annotations
@@ -10,10 +10,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from codegen.lower.apart import used_values
+from codegen.lower.apart import needed_for, used_values
 from codegen.lower.arena import stage_uses
 from codegen.lower.forms import Axis
-from codegen.lower.loopir import MEMORY, Buffer, Const, For, Let, Load, Nest, Offset, Program, Store, statements
+from codegen.lower.loopir import (
+    MEMORY,
+    Buffer,
+    Const,
+    For,
+    Let,
+    Load,
+    Nest,
+    Offset,
+    Program,
+    Scatter,
+    Store,
+    statements,
+)
 from codegen.lower.schedule import COST
 from symgrad import types
 
@@ -21,6 +34,7 @@ __all__ = ["separate_tails"]
 
 _DEAR = 10  # cycles of scalar code that are worth an array for what it needs
 _FEWEST = 8  # rows
+_NAMELESS = (Store, Scatter)
 
 
 def separate_tails(program: Program) -> Program:
@@ -38,14 +52,23 @@ def _separated(nest: Nest, buffers: list[Buffer]) -> list[Nest]:
     [rows] = loops
     if isinstance(rows.axis.extent, int) and rows.axis.extent < _FEWEST:
         return [nest]
+    if any(carry.inner or carry.outer is not None for carry in rows.carries):
+        return [nest]
     tail = _tail(rows, nest)
     if sum(COST.get(one.op, 1) for one in tail if one.__class__ is Let) < _DEAR:
         return [nest]
-    constants = {one.id: one for one in (*nest.body, *rows.body) if one.__class__ is Const}
-    made = {one.id for one in tail if one.__class__ is not Store}
-    needed = list(dict.fromkeys(value for one in tail for value in used_values(one) if value not in made))
+    place = next(k for k, one in enumerate(nest.body) if one is rows)
+    before, after = nest.body[:place], nest.body[place + 1 :]
+    ends = after if rows.carries else ()
+    written = stage_uses(nest).writes
+    if any(one.__class__ is Load and one.buffer in written for one in before):
+        return [nest]
+    given = [one for one in before if one.__class__ not in _NAMELESS]
+    given += [one for one in rows.body if one.__class__ is Const]
+    made = {one.id for one in (*given, *tail, *ends, *rows.carries) if one.__class__ not in _NAMELESS}
+    used = [value for one in (*tail, *ends) for value in used_values(one)] + [one.value for one in rows.carries]
     numbers = _numbers(rows.body)
-    left = [value for value in needed if value not in constants]
+    left = [value for value in dict.fromkeys(used) if value not in made]
     if not all(value in numbers for value in left):
         return [nest]
     extent, count = rows.axis.extent, len(buffers)
@@ -55,18 +78,18 @@ def _separated(nest: Nest, buffers: list[Buffer]) -> list[Nest]:
     taken = {id(one) for one in tail}
     kept = [one for one in rows.body if id(one) not in taken]
     kept += [Store(room, _at(rows.axis), value) for value, room in rooms.items()]
-    body: list[Any] = [constants[value] for value in needed if value in constants]
-    body += [Load(value, room, _at(own), room.dtype) for value, room in rooms.items()]
+    body: list[Any] = [Load(value, room, _at(own), room.dtype) for value, room in rooms.items()]
     body += [_along(one, rows.axis, own) for one in tail]
-    first = [one if one is not rows else rows._replace(body=tuple(kept)) for one in nest.body]
-    return [Nest(tuple(first)), Nest((For(own, True, (), tuple(body)),))]
+    loop = For(own, True, rows.carries, tuple(body))
+    first = (*before, rows._replace(carries=(), body=tuple(kept)), *(() if rows.carries else after))
+    return [Nest(first), Nest((*needed_for(given, [loop, *ends]), loop, *ends))]
 
 
 def _tail(rows: For, nest: Nest) -> list[Any]:
-    """Statements of a row that only results of it need, one element of a result for each row."""
+    """Statements of a row that only its results need: elements of arrays, one for each row, and terms of sums over rows."""
     written = stage_uses(nest).writes
-    used = {carry.value for carry in rows.carries}
-    wanted: set[int] = set()
+    used: set[int] = set()
+    wanted = {carry.value for carry in rows.carries}
     found = []
     for one in reversed(rows.body):
         if _is_result(one, rows, nest):

@@ -92,3 +92,24 @@ def test_columns_of_other_arrays_come_along():
         sg.compile(outputs, [x, z])(a, b), (a / want[:, None], np.exp(b[:, 1] * want) * 2.5), strict=True
     ):
         np.testing.assert_allclose(one, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("rows", ["n", 20, 3000])
+def test_terms_of_sums_over_rows_are_computed_for_many_rows_at_once(rows):
+    """The value of a logistic regression: a scalar logarithm for each row would take longer than the product."""
+    x, w, y = sg.symbol("x", (rows, 30)), sg.symbol("w", (30,)), sg.symbol("y", (rows,))
+    z = x @ w
+    outputs, inputs = [np.mean(np.logaddexp(0.0, z) - y * z), np.max(np.tanh(z))], [x, w, y]
+    program = program_of(outputs, inputs)
+    assert nests_with(program, "logaddexp") == nests_with(program, "tanh") == [True]
+    count = 700 if rows == "n" else rows
+    arrays = [RNG.normal(size=(count, 30)), RNG.normal(size=30), RNG.normal(size=count)]
+    product = arrays[0] @ arrays[1]
+    want = np.mean(np.logaddexp(0.0, product) - arrays[2] * product), np.max(np.tanh(product))
+    found = [sg.compile(outputs, inputs, threads=threads)(*arrays) for threads in (1, 2)]
+    assert found[0] == found[1]
+    np.testing.assert_allclose(found[0], want, rtol=1e-12)
+    if count < 100:
+        status, interpreted = interpret(outputs, inputs, arrays)
+        assert status == 0
+        np.testing.assert_allclose(interpreted, want, rtol=1e-12)
