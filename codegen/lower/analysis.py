@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from typing import Any, NamedTuple
 
 from codegen.lower.access import contraction_labels
@@ -25,6 +25,7 @@ __all__ = ["Facts", "analyse", "arrays_among", "largest_written_out", "level_of"
 
 _ELEMENTWISE, _REDUCTION = Kind.ELEMENTWISE, Kind.REDUCTION  # to find a member takes Python 3.11 longer than a test
 _REPEAT = 8  # cycles per element from which a value that several nests need is stored
+_MUCH = 4  # times as many elements as one array has to have for another to be stored in its place
 _TYPICAL = 100  # the size that a dynamic axis is taken for
 _LIMIT = 1_000_000
 _STATEMENTS = 512  # elements of one array that are written out, rather than looped over, at most
@@ -224,7 +225,7 @@ def _domains(order: Sequence[Node], stored: set[Node], is_unrolled: Callable[[Si
 
 # -- repeated work --------------------------------------------------------------------------------------------------
 def _repeated(order: Sequence[Node], request: Any, stored: set[Node], facts: Facts) -> set[Node]:
-    """Expensive values that nests of several kinds would each compute: the last ones that they share."""
+    """Expensive values that nests of several kinds would each compute: the last ones that they share, or what these repeat."""
     made = {node for node in stored if node.inputs}
     levels = levels_of(order, made)
     pulled: dict[Node, frozenset[Any]] = {}
@@ -245,7 +246,7 @@ def _repeated(order: Sequence[Node], request: Any, stored: set[Node], facts: Fac
                 before = pulled.get(one, none)
                 pulled[one] = keys if not before else before if keys <= before else before | keys
     costs = _costs(order, stored)
-    found = set()
+    found: set[Node] = set()
     for node in order:
         keys = pulled.get(node, none)
         if node in stored or len(keys) < 2 or costs[node] < _REPEAT or not node.inputs or is_tuple(node.type):
@@ -254,8 +255,33 @@ def _repeated(order: Sequence[Node], request: Any, stored: set[Node], facts: Fac
             node
         ):
             continue  # something nearer to the results is shared as well
-        found.add(node)
+        found |= _less(node, costs, stored | found)
     return found
+
+
+def _less(node: Node, costs: dict[Node, int], stored: Set[Node]) -> set[Node]:
+    """What to store for a value that is needed again: smaller arrays of which it is soon made, or its own."""
+    own, work = typical_size(node.type.size), 0
+    smaller: set[Node] = set()
+    pending, seen = [node], {node}
+    while pending:
+        one = pending.pop()
+        if one in stored:
+            continue
+        if costs[one] < _REPEAT:
+            work += costs[one]
+            continue
+        if _MUCH * typical_size(one.type.size) <= own and one.op.kind in (_ELEMENTWISE, _REDUCTION):
+            smaller.add(one)
+            continue
+        if one.op.kind is not _ELEMENTWISE and one.op.name not in _ALIKE:
+            return {node}
+        work += COST.get(one.op.name, 1) if one.op.kind is _ELEMENTWISE else 0
+        for inner in one.inputs:
+            if inner not in seen:
+                seen.add(inner)
+                pending.append(inner)
+    return smaller if work < _REPEAT else {node}
 
 
 def _shifted(
