@@ -425,25 +425,25 @@ def test_a_directory_that_is_only_read_serves_what_it_has(place: Path, monkeypat
 
 # -- size -----------------------------------------------------------------------------------------------------------
 def test_what_was_not_used_for_longest_goes(place: Path) -> None:
-    program(1.0)
+    program(3.0)  # no power of two, which would be another program
     (first,) = entries(place)
     size = first.stat().st_size
     with sg.config.use(cache_bytes=4 * size + 400):
-        for k in range(2, 5):
-            program(float(k))
+        for factor in (5.0, 6.0, 7.0):
+            program(factor)
         ages = {file: 10_000 + 10 * k for k, file in enumerate(entries(place))}
         for file, age in ages.items():
             os.utime(file, (age, age))
-        assert how(program(1.0)) == "hit"  # which is noted
+        assert how(program(3.0)) == "hit"  # which is noted
         (place / f".{first.name}.broken").write_bytes(b"half")
         os.utime(place / f".{first.name}.broken", (0, 0))
-        program(5.0)
-        program(6.0)
+        program(9.0)
+        program(10.0)
         left = entries(place)
         assert sum(file.stat().st_size for file in left) <= 4 * size + 400
         assert all(file.name.endswith(".kernel") for file in left)
         assert first in left
-        assert how(program(1.0)) == "hit"
+        assert how(program(3.0)) == "hit"
         oldest = min((file for file in ages if file != first), key=ages.__getitem__)
         assert oldest not in left
 
