@@ -98,9 +98,9 @@ class _Core:
 
     def emit(self) -> None:
         f = self.f
-        self.inputs.read()
         for k in range(len(self.spec.outputs)):
             f.store(NULL, f.gep(self.made, k, POINTER))
+        self.inputs.read()
         outputs = f.either(f.icmp("ne", f["out"], NULL), self.given, self.fresh)
         status = self.execute(outputs)
         with f.when(holds(f, status), unlikely=True):

@@ -270,6 +270,15 @@ def test_a_workspace_that_does_not_exist(make: Make) -> None:
         greedy(np.ones(2), np.ones(2), out=out)
 
 
+def test_an_input_that_is_too_large_to_be_copied(make: Make) -> None:
+    """Nothing has been made for results yet, and nothing must be given up."""
+    matvec = make(MATVEC)
+    endless = np.lib.stride_tricks.as_strided(np.ones(1), (1 << 58,), (0,))
+    for _ in range(100):
+        with pytest.raises(MemoryError):
+            matvec(np.ones((2, 3)), endless)
+
+
 # -- variables ------------------------------------------------------------------------------------------------------
 def test_variables_change_in_place(make: Make) -> None:
     w = np.array([1.0, 2.0, 3.0])
