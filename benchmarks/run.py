@@ -29,6 +29,7 @@ QUICK: dict[str, Sequence[str]] = {
     "bench_gradient": ("--rounds", "1", "--only", "softmax"),
     "bench_mathlib": ("--rounds", "2", "--sample", "1e-4", "--only", "exp,tanh"),
     "bench_nodes": ("--nodes", "500"),
+    "bench_programs": ("--rounds", "1", "--only", "compound"),
     "bench_rows": ("--quick",),
     "bench_threads": ("--rounds", "2"),
     "bench_tracing": ("--rounds", "3"),

@@ -58,6 +58,7 @@ _LARGEST_L3 = 64 << 20  # of more than that, other programs have their part
 _LINUX = "x86_64-unknown-linux-gnu"
 TARGETS = {
     "x86-64": Target("x86-64", _LINUX, "x86-64", "", 128, 16, False),
+    "x86-64-v2": Target("x86-64-v2", _LINUX, "x86-64-v2", "", 128, 16, False),
     "x86-64-v3": Target("x86-64-v3", _LINUX, "x86-64-v3", "", 256, 16, True),
     "x86-64-v4": Target("x86-64-v4", _LINUX, "x86-64-v4", "", 512, 32, True),
     "aarch64": Target("aarch64", "aarch64-unknown-linux-gnu", "generic", "+neon,+fp-armv8", 128, 32, True),

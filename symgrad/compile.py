@@ -50,7 +50,7 @@ def compile(
     name : str, optional
         Name of the kernel, for messages and symbols.
     target : str
-        ``"native"`` or a generic machine such as ``"x86-64-v3"``.
+        ``"native"``, ``"x86-64"``, ``"x86-64-v2"``, ``"x86-64-v3"``, ``"x86-64-v4"`` or ``"aarch64"``.
     backend : str
     fastmath : set of {"contract", "reassoc", "reciprocal"}
         What arithmetic may be rearranged: ``contract`` fuses a product and a sum; ``reassoc`` moves numerical factors to

@@ -100,7 +100,7 @@ CONNECT = "sg.why(y, x) says why; sg.gradients(..., unconnected='zero') gives ze
             lambda: sg.compile(A, [A], target="z80"),
             CompileError,
             "no target is named 'z80'",
-            "one of native, x86-64, x86-64-v3, x86-64-v4, aarch64",
+            "one of native, x86-64, x86-64-v2, x86-64-v3, x86-64-v4, aarch64",
         ),
         Refusal(
             lambda: sg.compile(A, [A], backend="gcc"),
