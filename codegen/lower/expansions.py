@@ -30,7 +30,7 @@ def power_as_product(largest: bool) -> Callable[[Node], Any]:
         x, exponent = node.inputs
         if not types.is_float(node.type.dtype):
             return None
-        if _is(x, 2):
+        if ops.is_uniform(x, 2):
             return ops.exp2(exponent)
         known = ops.uniform_value(exponent)
         if known is None:
@@ -81,7 +81,7 @@ def without_units(node: Node) -> Any:
     """An einsum without the factor 1, and with unit arrays only where their zeros are part of the result."""
     for place, (one, own) in enumerate(zip(node.inputs, node.attrs.inputs, strict=True)):
         rest, names = _others(node.inputs, place), _others(node.attrs.inputs, place)
-        if not own and _is(one, 1):
+        if not own and ops.is_uniform(one, 1):
             return ops.einsum_labels(rest, names, node.attrs.output)
         beside = _beside_units(one) if len(own) == 2 else None
         if beside is None:
@@ -120,8 +120,3 @@ def _unrepeated(node: Node, labels: Sequence[int]) -> tuple[Any, Sequence[int]]:
 
 def _others(sequence: Sequence[Any], place: int) -> list[Any]:
     return [*sequence[:place], *sequence[place + 1 :]]
-
-
-def _is(node: Node, number: float) -> bool:
-    known = ops.uniform_value(node)
-    return known is not None and bool(known == number)

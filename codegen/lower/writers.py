@@ -17,7 +17,7 @@ from codegen.lower.views import is_dense
 from symgrad import dims, types
 from symgrad.dims import Size
 from symgrad.node import Node
-from symgrad.ops.boxes import Box, Pick, Range, box_shape, whole
+from symgrad.ops.boxes import Box, Pick, Range, box_shape, is_whole, whole
 from symgrad.ops.source import uniform_value
 
 __all__ = ["Step", "by_parts", "steps"]
@@ -39,14 +39,10 @@ def by_parts(node: Node, is_unrolled: Callable[[Size], bool]) -> bool:
         return False
     boxes = node.attrs.boxes if name == "place" else (node.attrs.box,)
     return any(
-        not is_unrolled(size) and not _is_whole(box[axis], size)
+        not is_unrolled(size) and not is_whole((box[axis],), (size,))
         for box in boxes
         for axis, size in enumerate(node.shape)
     )
-
-
-def _is_whole(entry: Pick | Range, size: Size) -> bool:
-    return isinstance(entry, Range) and entry.step == 1 and types.same_shape((entry.start, entry.size), (0, size))
 
 
 def steps(node: Node, place: Stored, parts: bool, flat: bool, stored: Mapping[Node, Stored]) -> list[Step]:
@@ -110,7 +106,7 @@ def _piece(
         if not isinstance(entry, Range) or entry.step != 1:
             break
         count += 1
-        if not _is_whole(entry, size):
+        if not is_whole((entry,), (size,)):
             break
     return count if count > 1 else 0
 

@@ -116,7 +116,18 @@ from symgrad.ops.running import cummax, cummin, cumprod, cumsum, recurrence
 from symgrad.ops.shapes import assert_shape, broadcast_to, expand_dims, full_of, reshape, squeeze, transpose, zeros_like
 from symgrad.ops.sinc import sinc
 from symgrad.ops.singular import SVDResult, svd, svdvals
-from symgrad.ops.source import basis, constant, dim_value, iota, number, parameter, placeholders, symbol, uniform_value
+from symgrad.ops.source import (
+    basis,
+    constant,
+    dim_value,
+    iota,
+    is_uniform,
+    number,
+    parameter,
+    placeholders,
+    symbol,
+    uniform_value,
+)
 from symgrad.ops.special import (
     entr,
     erfcinv,

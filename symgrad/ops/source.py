@@ -312,6 +312,12 @@ def uniform_value(node: Node) -> Any:
     return number if number is None or node.type.dtype is kind.dtype else number.astype(kind.dtype)
 
 
+def is_uniform(node: Node, number: float) -> bool:
+    """Whether every element of an expression is this number; -0.0 is not 0."""
+    known = uniform_value(node)
+    return known is not None and bool(known == number) and not (number == 0 and np.signbit(known))
+
+
 def is_constant(node: Node) -> bool:
     """Whether a node is a constant array, possibly reshaped, repeated, converted or negated."""
     for _ in range(8):

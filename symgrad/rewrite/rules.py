@@ -26,11 +26,6 @@ __all__ = ["EXACT", "STABLE", "rule_names", "simplify"]
 _FOLD_SIZE = 64  # elements up to which constant operands are computed at once
 
 
-def _is_uniform(node: Node, value: float) -> bool:
-    known = ops.uniform_value(node)
-    return known is not None and known == value and not (value == 0 and np.signbit(known))
-
-
 # -- constants and identities ---------------------------------------------------------------------------------------
 def _fold_constants(node: Node) -> Any:
     values = []
@@ -56,22 +51,22 @@ def _small_constant(node: Node) -> Any:
 
 def _multiply_one(node: Node) -> Any:
     a, b = node.inputs
-    return b if _is_uniform(a, 1) else a if _is_uniform(b, 1) else None
+    return b if ops.is_uniform(a, 1) else a if ops.is_uniform(b, 1) else None
 
 
 def _multiply_minus_one(node: Node) -> Any:
     a, b = node.inputs
     if node.type.dtype is types.BOOL:
         return None
-    return ops.negative(b) if _is_uniform(a, -1) else ops.negative(a) if _is_uniform(b, -1) else None
+    return ops.negative(b) if ops.is_uniform(a, -1) else ops.negative(a) if ops.is_uniform(b, -1) else None
 
 
 def _divide_one(node: Node) -> Any:
-    return node.inputs[0] if _is_uniform(node.inputs[1], 1) else None
+    return node.inputs[0] if ops.is_uniform(node.inputs[1], 1) else None
 
 
 def _subtract_zero(node: Node) -> Any:
-    return node.inputs[0] if _is_uniform(node.inputs[1], 0) else None
+    return node.inputs[0] if ops.is_uniform(node.inputs[1], 0) else None
 
 
 def _double_negation(node: Node) -> Any:
@@ -118,13 +113,13 @@ def _power_constant(node: Node) -> Any:
     x, y = node.inputs
     if not types.is_float(node.type.dtype):
         return None
-    if _is_uniform(y, 2):
+    if ops.is_uniform(y, 2):
         return ops.square(x)
-    if _is_uniform(y, 1):
+    if ops.is_uniform(y, 1):
         return x
-    if _is_uniform(y, 0.5):
+    if ops.is_uniform(y, 0.5):
         return ops.sqrt(x)
-    return ops.divide(1, x) if _is_uniform(y, -1) else None
+    return ops.divide(1, x) if ops.is_uniform(y, -1) else None
 
 
 def _divide_by_power_of_two(node: Node) -> Any:
@@ -254,7 +249,7 @@ def _one_plus(node: Node) -> Any:
     if node.op.name != "add":
         return None
     a, b = node.inputs
-    return b if _is_uniform(a, 1) else a if _is_uniform(b, 1) else None
+    return b if ops.is_uniform(a, 1) else a if ops.is_uniform(b, 1) else None
 
 
 def _log_of(node: Node) -> Any:
@@ -285,7 +280,7 @@ def _log1p_of(node: Node) -> Any:
 
 def _exp_minus_one(node: Node) -> Any:
     a, b = node.inputs
-    return ops.expm1(a.inputs[0]) if a.op.name == "exp" and _is_uniform(b, 1) else None
+    return ops.expm1(a.inputs[0]) if a.op.name == "exp" and ops.is_uniform(b, 1) else None
 
 
 def _square_of_norm(node: Node) -> Any:
