@@ -1,10 +1,8 @@
-"""Dynamic dimensions and types: Python's integers and NumPy's promotion are the judges."""
+"""Dynamic dimensions: Python's integers are the judges."""
 
 from __future__ import annotations
 
-import contextvars
 import copy
-import itertools
 import operator
 import pickle
 
@@ -14,15 +12,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import symgrad as sg
-from symgrad import assumptions, dims, types
+from symgrad import dims, types
 from symgrad.dims import Dim
-from symgrad.errors import DTypeError, ShapeError, TraceError
+from symgrad.errors import ShapeError, TraceError
 from symgrad.interp import evaluate
-from symgrad.ops import as_nodes
 
 CALM = settings(derandomize=True, deadline=None, max_examples=200)
 NAMES = ("n", "m", "k")
-DTYPES = ["bool", "int32", "int64", "float32", "float64"]
 
 # -- expressions of sizes, as trees: evaluated with dimensions and with Python's integers ---------------------------
 _BINARY = {
@@ -76,11 +72,6 @@ def actual(tree, table):
 
 def at(size, table):
     return dims.evaluate(size, {sg.dim(name).terms[0][0][0]: one for name, one in table.items()})
-
-
-def isolated(function, *args):
-    """The function's result, with the assumptions it makes undone."""
-    return contextvars.copy_context().run(function, *args)
 
 
 # -- arithmetic -----------------------------------------------------------------------------------------------------
@@ -449,179 +440,6 @@ def test_a_dimension_alone_is_an_int64_scalar(agree):
         np.testing.assert_array_equal(values[3], np.arange(size))
         np.testing.assert_array_equal(values[4], np.zeros((size, 2)))
         np.testing.assert_array_equal(values[5], size / 2)
-
-
-# -- assumptions ----------------------------------------------------------------------------------------------------
-def test_differently_named_dimensions_do_not_mix():
-    x, y = sg.symbol("x", ("n",)), sg.symbol("y", ("m",))
-    with pytest.raises(ShapeError) as caught:
-        x + y
-    assert caught.value.what == (
-        "add: shapes do not broadcast: (n,) and (m,)\n  sizes n and m are not known to be equal"
-    )
-    assert caught.value.hint == "sg.assume(n == m) adds a run-time guard"
-    assert caught.value.where.startswith("test_dims.py:")
-
-
-def test_assume_in_a_block():
-    n, m = sg.dim("n"), sg.dim("m")
-    x, y = sg.symbol("x", (n,)), sg.symbol("y", (m,))
-    with sg.assume(n == m):
-        total = x + y
-        with sg.assume(m == sg.dim("k")):
-            assert (x + sg.symbol("z", ("k",))).shape == (n,)
-        with pytest.raises(ShapeError):
-            x + sg.symbol("z", ("k",))
-    with pytest.raises(ShapeError):
-        x + y
-    np.testing.assert_array_equal(evaluate([total], {x: np.arange(3.0), y: np.ones(3)})[0], np.arange(3.0) + 1)
-    with pytest.raises(ShapeError):
-        evaluate([total], {x: np.arange(3.0), y: np.ones(2)})
-    kernel = sg.compile(total, [x, y])
-    np.testing.assert_array_equal(kernel(np.arange(3.0), np.ones(3)), np.arange(3.0) + 1)
-    with pytest.raises((ShapeError, sg.KernelInputError)):
-        kernel(np.arange(3.0), np.ones(2))
-
-
-def test_assume_for_good():
-    n, m, k = sg.dim("n"), sg.dim("m"), sg.dim("k")
-
-    def build():
-        sg.assume(n == m, 2 * k == m)
-        return [
-            assumptions.agree(n, m),
-            assumptions.agree(n, 2 * k),
-            assumptions.agree(n + 1, 2 * k + 1),
-            assumptions.agree(n, k),
-        ]
-
-    assert isolated(build) == [None, None, None, False]
-    assert assumptions.agree(n, m) is False
-
-
-def test_assume_a_number():
-    n = sg.dim("n")
-    x = sg.symbol("x", (n,))
-    with sg.assume(n == 3):
-        made = x + np.ones(3)
-    assert made.shape == (3,)
-    np.testing.assert_array_equal(evaluate([made], {x: np.zeros(3)})[0], np.ones(3))
-    with pytest.raises(ShapeError):
-        evaluate([made], {x: np.zeros(4)})
-
-
-@pytest.mark.parametrize(
-    ("relation", "what"),
-    [
-        (lambda n, m: n == n + 1, "assume: n == n + 1 cannot hold"),
-        (lambda n, m: n == -1, "assume: n == -1 cannot hold"),
-        (lambda n, m: 3, "assume: 3 is not a relation between dimensions"),
-        (lambda n, m: False, "assume: False is not a relation between dimensions"),
-    ],
-)
-def test_assumptions_that_cannot_be_made(relation, what):
-    n, m = sg.dim("n"), sg.dim("m")
-    with pytest.raises(ShapeError) as caught:
-        isolated(sg.assume, relation(n, m))
-    assert caught.value.what == what
-
-
-def test_contradictory_assumptions():
-    n, m = sg.dim("n"), sg.dim("m")
-    with sg.assume(n == m):
-        with pytest.raises(ShapeError, match="cannot hold"):
-            sg.assume(n == m + 1)
-        assert assumptions.agree(n, m) is None
-    with sg.assume(n == 3), pytest.raises(ShapeError, match="cannot hold"):
-        sg.assume(n == 4)
-    assert assumptions.agree(n, m) is False
-
-
-def test_what_holds_anyway_may_be_assumed():
-    n = sg.dim("n")
-    with sg.assume(n == n, True):
-        assert assumptions.agree(n, sg.dim("m")) is False
-
-
-def test_an_assumed_relation_holds_even_where_it_is_not_linear():
-    """Nothing to solve for, but what is stated agrees."""
-    n, m = sg.dim("n"), sg.dim("m")
-    with sg.assume(n * m == n, 2 * n == 3 * m):
-        assert assumptions.agree(n * m, n) is None
-        assert assumptions.agree(n, n * m) is None
-        assert assumptions.agree(2 * n + 1, 3 * m + 1) is None
-    assert assumptions.agree(n * m, n) is False
-
-
-# -- types ----------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("left", "right"), list(itertools.product(DTYPES, DTYPES)))
-def test_promotion(left, right):
-    want = np.result_type(np.dtype(left), np.dtype(right))
-    assert types.promote(types.as_dtype(left), types.as_dtype(right)) is types.as_dtype(want)
-    made = as_nodes([sg.symbol("x", (), left), sg.symbol("y", (), right)])
-    assert [node.dtype for node in made] == [want, want]
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("number", [True, 2, 2.5])
-def test_promotion_of_python_numbers(dtype, number):
-    want = np.result_type(np.dtype(dtype), number)
-    made = as_nodes([sg.symbol("x", (), dtype), number])
-    assert [node.dtype for node in made] == [want, want]
-
-
-@given(st.lists(st.sampled_from(DTYPES), min_size=1, max_size=5), st.lists(st.sampled_from([True, 1, 1.5]), max_size=2))
-@settings(derandomize=True, deadline=None, max_examples=60)
-def test_promotion_of_many(dtypes, numbers):
-    want = np.result_type(*map(np.dtype, dtypes), *numbers)
-    made = as_nodes([*(sg.symbol("x", (), dtype) for dtype in dtypes), *numbers])
-    assert {node.dtype for node in made} == {want}
-
-
-def test_types_are_interned():
-    n = sg.dim("n")
-    assert sg.TensorType((n, 3), "float32") is sg.TensorType(["n", np.int64(3)], np.float32)
-    assert sg.TensorType(3) is sg.TensorType((3,))
-    assert sg.TensorType("n") is sg.TensorType((n,))
-    assert repr(sg.TensorType((n, 3), "float32")) == "float32[n, 3]"
-    assert repr(sg.TensorType()) == "float64"
-    assert sg.TensorType((2, "n")).size is 2 * n
-    assert sg.TensorType((2, 3)).size == 6
-    assert sg.TensorType((2, 3)).is_static
-    assert not sg.TensorType((2, "n")).is_static
-    kind = sg.TensorType((n + 1, 2), "bool")
-    assert pickle.loads(pickle.dumps(kind)) is kind
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_element_types(dtype):
-    assert sg.TensorType((), dtype).dtype == np.dtype(dtype)
-    assert sg.TensorType((), np.dtype(dtype).type).dtype is types.as_dtype(dtype)
-
-
-@pytest.mark.parametrize("dtype", ["float16", "complex128", "int8", "uint64", ">f8", "U3", "object", "nonsense"])
-def test_other_element_types(dtype):
-    with pytest.raises(DTypeError) as caught:
-        sg.TensorType((), dtype)
-    assert caught.value.what == f"element type {dtype!r} is not supported"
-    assert caught.value.hint == "use float64, float32, int64, int32, bool"
-
-
-@pytest.mark.parametrize(
-    ("shape", "what"),
-    [
-        (-1, "shape (-1,): negative size -1"),
-        ((2, -3), "shape (2, -3): negative size -3"),
-        ((2.0,), "shape (2.0,): 2.0 is not a size"),
-        ((True,), "shape (True,): True is not a size"),
-        (("a b",), "dim: 'a b' is not a dimension's name"),
-        (2.5, "shape 2.5: 2.5 is not a size"),
-    ],
-)
-def test_other_shapes(shape, what):
-    with pytest.raises(ShapeError) as caught:
-        sg.symbol("x", shape)
-    assert caught.value.what == what
 
 
 # -- sizes of slices ------------------------------------------------------------------------------------------------
